@@ -1,0 +1,86 @@
+"""Checks that print what holds, and raise with the largest gap where it does not."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+BOUNDS = Path(__file__).with_name("bounds.json")
+
+
+class Bound(NamedTuple):
+    """An interval, ends included, in the unit of the value that is held against it."""
+
+    low: float
+    high: float
+
+
+def equal(claim: str, actual, expected, tolerance: float = 1e-5) -> None:
+    """Print the claim if both have one shape and agree value by value, else raise.
+
+    tolerance: largest absolute gap allowed. NaN equals nothing.
+    """
+    actual, expected = _array(actual), _array(expected)
+    if actual.shape != expected.shape:
+        _fail(claim, f"shapes differ: {actual.shape} against {expected.shape}")
+    if actual.dtype.kind in "fiub" and expected.dtype.kind in "fiub":
+        gap = np.abs(actual.astype("float64") - expected.astype("float64"))
+        gap = np.where(np.isnan(gap), np.inf, gap)
+    else:
+        gap, tolerance = (actual != expected).astype(float), 0.0
+    if gap.size and gap.max() > tolerance:
+        at = np.unravel_index(gap.argmax(), gap.shape)
+        where = f"at {tuple(map(int, at))}: " if at else ""
+        _fail(
+            claim,
+            f"largest gap {gap.max():.3g}, allowed {tolerance:.3g}; {where}"
+            f"{actual[at]} against {expected[at]}, {int((gap > tolerance).sum())} of "
+            f"{gap.size} values differ",
+        )
+    _holds(claim)
+
+
+def within(claim: str, value, bound: Bound | tuple[float, float]) -> None:
+    """Print the claim if one number lies in the bound, ends included, else raise."""
+    low, high = bound
+    number = _number(value)
+    if not low <= number <= high:
+        _fail(claim, f"{number:.6g} is outside [{low:.6g}, {high:.6g}]")
+    _holds(claim)
+
+
+def less(claim: str, smaller, larger) -> None:
+    """Print the claim if the first number is below the second, else raise."""
+    small, large = _number(smaller), _number(larger)
+    if not small < large:
+        _fail(claim, f"{small:.6g} is not below {large:.6g}")
+    _holds(claim)
+
+
+def load_bounds(dataset: str, path: Path = BOUNDS) -> dict[str, Bound]:
+    """The bounds of the course for a data set, by key such as "05.deepfm".
+
+    Each was measured with the seeds that stand beside it in the file.
+    """
+    entries = json.loads(path.read_text("utf-8"))[dataset]
+    return {key: Bound(entry["low"], entry["high"]) for key, entry in entries.items()}
+
+
+def _array(values) -> np.ndarray:
+    return np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+
+
+def _number(value) -> float:
+    array = _array(value)
+    if array.size != 1:
+        raise TypeError(f"One number is compared, not an array of shape {array.shape}.")
+    return float(array.reshape(()))
+
+
+def _holds(claim: str) -> None:
+    print(f"holds: {claim}")
+
+
+def _fail(claim: str, reason: str) -> None:
+    raise AssertionError(f"fails: {claim}\n{reason}")

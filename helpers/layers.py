@@ -1,0 +1,81 @@
+"""Three Keras layers, backend-neutral and serialisable: what Keras lacks for an FM."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class MaskedMean(keras.layers.Layer):
+    """Mean over the unmasked positions; a zero vector where every position is masked.
+
+    (batch, L, k), mask (batch, L)  ->  (batch, 1, k)
+
+    The mask comes from Embedding(mask_zero=True): id 0, the padding, does not count.
+    Raises ValueError where there is no mask.
+    """
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            raise ValueError(
+                f"{self.name} got no mask, so padding would count as a value. Feed it "
+                "from Embedding(..., mask_zero=True), with nothing in between."
+            )
+        weights = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)
+        total = ops.sum(inputs * weights, axis=1, keepdims=True)
+        return total / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
+
+    def compute_mask(self, inputs, mask=None):
+        """Nothing is masked any more: the list has become one row."""
+        return None
+
+    def compute_output_shape(self, input_shape):
+        """(batch, L, k) -> (batch, 1, k)."""
+        return (input_shape[0], 1, input_shape[2])
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class PairwiseInteractions(keras.layers.Layer):
+    """Sum of the dot products of every pair of fields (Rendle 2010, eq. 1, lemma 3.1).
+
+    (batch, p, k)  ->  (batch, 1)
+
+    sum over i<j of <e_i, e_j>  =  1/2 sum over f of [(sum_i e_if)^2 - sum_i e_if^2]
+    """
+
+    def call(self, inputs):
+        square_of_sum = ops.square(ops.sum(inputs, axis=1))
+        sum_of_squares = ops.sum(ops.square(inputs), axis=1)
+        return 0.5 * ops.sum(square_of_sum - sum_of_squares, axis=1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        """(batch, p, k) -> (batch, 1)."""
+        return (input_shape[0], 1)
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class SumWithIntercept(keras.layers.Layer):
+    """First order of an FM: w0 plus the sum over the fields (Rendle 2010, eq. 1).
+
+    (batch, p, 1)  ->  (batch, 1)
+
+    intercept: where w0 starts; the mean of the training ratings is a good place.
+    """
+
+    def __init__(self, intercept: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.intercept = float(intercept)
+
+    def build(self, input_shape):
+        start = keras.initializers.Constant(self.intercept)
+        self.w0 = self.add_weight(name="w0", shape=(1,), initializer=start)
+
+    def call(self, inputs):
+        return ops.sum(inputs, axis=1) + self.w0
+
+    def compute_output_shape(self, input_shape):
+        """(batch, p, 1) -> (batch, 1)."""
+        return (input_shape[0], 1)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "intercept": self.intercept}

@@ -1,0 +1,239 @@
+"""Split, encode, fit and evaluate: the same way for every model of the course."""
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+
+from helpers import fields
+
+SCALE = (1.0, 5.0)
+
+
+class Part(NamedTuple):
+    """Rows of one part of a split: x for the model, y (n, 1) float32, the raw rows."""
+
+    x: dict[str, np.ndarray]
+    y: np.ndarray
+    rows: pd.DataFrame | None = None
+
+
+class Prepared(NamedTuple):
+    """The three parts of a split, encoded by what the training rows alone teach."""
+
+    train: Part
+    valid: Part
+    test: Part
+    encoder: fields.FieldEncoder
+
+
+class Scores(NamedTuple):
+    """Errors of predictions clipped to the rating scale, in stars."""
+
+    rmse: float
+    mae: float
+
+
+class History(NamedTuple):
+    """Learning curves: RMSE in stars, one value an epoch; valid is empty without rows."""
+
+    train: list[float]
+    valid: list[float]
+    best_epoch: int
+    seconds: float
+
+
+def split(rows: pd.DataFrame, seed: int):
+    """Random parts: a tenth to test, a tenth to validation, the rest to training.
+
+    The order is numpy.random.default_rng(seed).permutation(n): test rows are the first
+    n // 10 of it, validation rows the next n // 10.
+
+    ->  (train, valid, test), DataFrames without a row in common
+
+    Raises ValueError for fewer than ten rows.
+    """
+    n = len(rows)
+    if n < 10:
+        raise ValueError(f"{n} rows cannot be split: ten are needed at least.")
+    order = np.random.default_rng(seed).permutation(n)
+    test, valid, train = np.split(order, [n // 10, 2 * (n // 10)])
+    return rows.iloc[train], rows.iloc[valid], rows.iloc[test]
+
+
+def encode(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> Part:
+    """The Part of these rows. Raises ValueError for ratings that are missing or NaN."""
+    if "rating" not in rows.columns:
+        raise ValueError(f"There is no column 'rating'; there are {[*rows]}.")
+    y = rows["rating"].to_numpy("float32")[:, None]
+    _check_finite(y)
+    return Part(encoder.transform(rows), y, rows)
+
+
+def prepare(
+    rows: pd.DataFrame, seed: int, kinds: Mapping[str, str] = fields.MOVIELENS
+) -> Prepared:
+    """Split, learn the encoder from the training rows, encode all three parts.
+
+    rows: one a rating, such as MovieLens.joined(). NaN in a numeric field stands for
+    the training mean.
+    """
+    parts = split(rows, seed)
+    numeric = [name for name, kind in kinds.items() if kind == fields.NUMERIC]
+    encoder = fields.FieldEncoder(kinds, mean_for_missing=numeric).fit(parts[0])
+    return Prepared(*(encode(encoder, part) for part in parts), encoder)
+
+
+def fit(
+    model: keras.Model,
+    train: Part,
+    valid: Part | None = None,
+    *,
+    epochs: int = 30,
+    batch_size: int = 2048,
+    learning_rate: float = 1e-3,
+    patience: int = 2,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> History:
+    """Compile with Adam and squared error, then fit; one live line tells how it goes.
+
+    With `valid` training stops `patience` epochs after the best validation RMSE and the
+    weights of that epoch are restored. checkpoint: a path ending in .weights.h5 that
+    always holds the best weights so far.
+
+    Raises ValueError for missing fields, lengths that differ, no rows, NaN in ratings.
+    """
+    for part in (train, valid) if valid is not None else (train,):
+        _check(model, part)
+    keras.utils.set_random_seed(seed)
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss="mse",
+        metrics=[keras.metrics.RootMeanSquaredError(name="rmse")],
+    )
+    line = _ProgressLine(epochs)
+    callbacks: list = [line]
+    if valid is not None:
+        best = {"monitor": "val_rmse", "mode": "min"}
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                patience=patience, restore_best_weights=True, **best
+            )
+        )
+        if checkpoint:
+            callbacks.append(
+                keras.callbacks.ModelCheckpoint(
+                    checkpoint, save_weights_only=True, save_best_only=True, **best
+                )
+            )
+    model.fit(
+        train.x,
+        train.y,
+        validation_data=None if valid is None else (valid.x, valid.y),
+        validation_batch_size=16384,
+        epochs=epochs,
+        batch_size=batch_size,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return line.history()
+
+
+def predict(model: keras.Model, x: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Ratings in stars, clipped to 1-5: (n, 1) float32."""
+    return np.clip(model.predict(dict(x), batch_size=16384, verbose=0), *SCALE)
+
+
+def evaluate(model: keras.Model, part: Part) -> Scores:
+    """RMSE and MAE of the clipped predictions, in stars."""
+    _check(model, part)
+    return scores(predict(model, part.x), part.y)
+
+
+def scores(predicted, actual) -> Scores:
+    """RMSE and MAE of any predictions, clipped to 1-5.
+
+    predicted, actual: arrays of one shape. Raises ValueError where shapes differ.
+    """
+    predicted, actual = np.asarray(predicted, "float64"), np.asarray(actual, "float64")
+    if predicted.shape != actual.shape:
+        raise ValueError(f"Shapes differ: {predicted.shape} against {actual.shape}.")
+    error = np.clip(predicted, *SCALE) - actual
+    return Scores(math.sqrt((error**2).mean()), float(np.abs(error).mean()))
+
+
+def _check_finite(y: np.ndarray) -> None:
+    bad = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{len(bad)} of {len(y)} ratings are NaN or infinite, first at positions "
+            f"{bad[:5].tolist()}. Drop those rows first."
+        )
+
+
+def _check(model: keras.Model, part: Part) -> None:
+    missing = [name for name in model.input if name not in part.x]
+    if missing:
+        raise ValueError(f"Fields are missing: {missing}; there are {[*part.x]}.")
+    lengths = {"y": len(part.y)} | {name: len(part.x[name]) for name in model.input}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Lengths differ: {lengths}.")
+    if len(part.y) == 0:
+        raise ValueError("There are no rows.")
+    _check_finite(part.y)
+
+
+class _ProgressLine(keras.callbacks.Callback):
+    """One line, rewritten each epoch: a display in a notebook, a \\r on a terminal."""
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self.epochs, self.curves, self.handle = epochs, {"train": [], "valid": []}, None
+
+    def on_train_begin(self, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.curves["train"].append(float(logs["rmse"]))
+        if "val_rmse" in logs:
+            self.curves["valid"].append(float(logs["val_rmse"]))
+        self._show(self._text())
+
+    def on_train_end(self, logs=None):
+        if self.handle is None and sys.stdout.isatty():
+            print()
+
+    def history(self) -> History:
+        valid = self.curves["valid"]
+        best = int(np.argmin(valid)) + 1 if valid else len(self.curves["train"])
+        return History(**self.curves, best_epoch=best, seconds=self.seconds)
+
+    def _text(self) -> str:
+        self.seconds = time.perf_counter() - self.start
+        done, curves = len(self.curves["train"]), self.curves
+        text = f"epoch {done}/{self.epochs} · RMSE train {curves['train'][-1]:.4f}"
+        if curves["valid"]:
+            text += f" · validation {curves['valid'][-1]:.4f}"
+            text += f" · best {min(curves['valid']):.4f} in epoch {self.history_best()}"
+        return f"{text} · {self.seconds:.0f} s"
+
+    def history_best(self) -> int:
+        return int(np.argmin(self.curves["valid"])) + 1
+
+    def _show(self, text: str) -> None:
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+
+            if self.handle is None:
+                self.handle = display({"text/plain": text}, raw=True, display_id=True)
+            else:
+                self.handle.update({"text/plain": text}, raw=True)
+        elif sys.stdout.isatty():
+            print(f"\r{text}", end="", flush=True)
