@@ -1,8 +1,6 @@
-"""The files of MovieLens as their publishers write them: parsed, validated.
+"""The files of MovieLens, as its README and as RecBole 1.2.1 lay them out, to tables."""
 
-Layouts: the README of each archive, and the example data of RecBole 1.2.1.
-"""
-
+import csv
 import io
 import re
 from bisect import bisect
@@ -21,12 +19,11 @@ BOUNDS = (18, 25, 35, 45, 50, 56)  # years: the first of each bracket after "und
 # The codes 0 to 20 of ml-1m. A job that ml-100k has too is spelled as there; one that
 # ml-1m draws wider or narrower ("sales/marketing") keeps its name.
 OCCUPATIONS = (
-    *("other", "educator", "artist", "clerical/admin", "college/grad student"),
-    *("customer service", "doctor/health care", "executive", "farmer", "homemaker"),
-    *("K-12 student", "lawyer", "programmer", "retired", "sales/marketing"),
-    *("scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
-    *("unemployed", "writer"),
-)
+    "other, educator, artist, clerical/admin, college/grad student, customer service, "
+    "doctor/health care, executive, farmer, homemaker, K-12 student, lawyer, "
+    "programmer, retired, sales/marketing, scientist, self-employed, "
+    "technician/engineer, tradesman/craftsman, unemployed, writer"
+).split(", ")
 # The flags of ml-100k's u.item, in the order of its columns.
 GENRES = (
     "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama "
@@ -51,7 +48,7 @@ def _movie(number: str, title: str, genres: Iterable[str]) -> tuple:
     # "(V)", made for video, follows the year of one title in ml-100k.
     dated = re.fullmatch(r"(.*?)\s*\((\d{4})\)(?: \(V\))?\s*", title)
     title, year = dated.groups() if dated else (title.strip(), "nan")
-    title = "unknown" if title == "unkonwn" else title  # so spelled in the wheel
+    title = title.replace("unkonwn (unkonwn)", "unknown")  # so spelled in the wheel
     kept = tuple(genre for genre in genres if genre not in NO_GENRE)
     return _whole("movie", number), title, float(year), kept
 
@@ -97,17 +94,17 @@ _ML_100K_IN_WHEEL = _ML_100K._replace(
     widths=(4, 4, 5),
     encoding="utf-8",
     header=True,
-    movie=lambda f: _movie(
-        f[0], f"{f[1]} ({f[2]})" if f[2].isdecimal() else f[1], f[3].split(" ")
-    ),
+    # The third field is "V" for the title that ends in "(1995) (V)" elsewhere.
+    movie=lambda f: _movie(f[0], f"{f[1]} ({f[2]})", f[3].split(" ")),
 )
 LAYOUTS = {"ml-1m": (_ML_1M,), "ml-100k": (_ML_100K, _ML_100K_IN_WHEEL)}
 
+RATINGS = ["user_id", "movie_id", "rating", "timestamp"]
+MOVIES = ["movie_id", "title", "year", "genres"]
+USERS = ["user_id", "gender", "age", "occupation", "zip_code"]
 
-Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
-
-def read(name: str, folder: Path) -> Tables:
+def read(name: str, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The ratings, movies and users of the set `name`, from the files in `folder`.
 
     Raises DataError where a file is missing or a line is wrong, and names both.
@@ -117,11 +114,8 @@ def read(name: str, folder: Path) -> Tables:
     for file in layout.files:
         if not (folder / file).is_file():
             raise DataError(f"{folder / file} is missing. {_repair(folder)}")
-    movies = _rows(folder, layout, 1, layout.movie)
-    movies = pd.DataFrame(movies, columns=["movie_id", "title", "year", "genres"])
-    users = _rows(folder, layout, 2, layout.user)
-    columns = ["user_id", "gender", "age", "occupation", "zip_code"]
-    users = pd.DataFrame(users, columns=columns)
+    movies = pd.DataFrame(_rows(folder, layout, 1, layout.movie), columns=MOVIES)
+    users = pd.DataFrame(_rows(folder, layout, 2, layout.user), columns=USERS)
     ratings = _ratings(folder, layout, users["user_id"], movies["movie_id"])
     return ratings, movies, users
 
@@ -131,7 +125,7 @@ def _rows(folder: Path, layout: Layout, which: int, parse: Callable) -> list[tup
 
     parse: fields of a line -> row; row[0] is a key that no other line may have.
     """
-    path = folder / layout.files[which]
+    path, width = folder / layout.files[which], layout.widths[which]
     try:
         lines = path.read_text(layout.encoding).removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
@@ -142,16 +136,14 @@ def _rows(folder: Path, layout: Layout, which: int, parse: Callable) -> list[tup
     for number, line in enumerate(lines[layout.header :], 1 + layout.header):
         fields = line.split(layout.separators[which])
         try:
-            if len(fields) != layout.widths[which]:
-                width = layout.widths[which]
+            if len(fields) != width:
                 raise ValueError(f"the number of fields is {len(fields)}, not {width}")
             row = parse(fields)
             if row[0] in rows:
                 raise ValueError(f"an earlier line is about the same {row[0]}")
         except ValueError as wrong:
-            raise DataError(
-                f"{path}, line {number}: {wrong}. {_repair(folder)}"
-            ) from None
+            where = f"{path}, line {number}"
+            raise DataError(f"{where}: {wrong}. {_repair(folder)}") from None
         rows[row[0]] = row
     return list(rows.values())
 
@@ -160,18 +152,13 @@ def _ratings(
     folder: Path, layout: Layout, users: pd.Series, movies: pd.Series
 ) -> pd.DataFrame:
     """The ratings by pandas' C engine, all lines at once; by _rows if one is wrong."""
-    path = folder / layout.files[0]
-    text = path.read_bytes().replace(layout.separators[0].encode(), b"\t")
+    separator = layout.separators[0].encode()
+    text = (folder / layout.files[0]).read_bytes().replace(separator, b"\t")
     types = {0: "int64", 1: "int64", 2: "float32", 3: "int64"}
+    options = {"sep": "\t", "header": None, "skiprows": int(layout.header)}
+    options |= {"quoting": csv.QUOTE_NONE, "skip_blank_lines": False, "dtype": types}
     try:
-        table = pd.read_csv(
-            io.BytesIO(text),
-            sep="\t",
-            header=None,
-            skiprows=int(layout.header),
-            skip_blank_lines=False,
-            dtype=types,
-        )
+        table = pd.read_csv(io.BytesIO(text), **options)
         sound = (
             table.shape[1] == 4
             and table[2].between(1, 5).all()
@@ -185,7 +172,7 @@ def _ratings(
         known = set(users), set(movies)
         rows = _rows(folder, layout, 0, lambda fields: _rating(*fields, *known))
         table = pd.DataFrame([(*key, *rest) for key, *rest in rows]).astype(types)
-    table.columns = ["user_id", "movie_id", "rating", "timestamp"]
+    table.columns = RATINGS
     return table
 
 

