@@ -49,7 +49,9 @@ class FieldEncoder:
     """
 
     def __init__(self, kinds: Mapping[str, str], mean_for_missing: Iterable[str] = ()):
-        wrong = {k: v for k, v in kinds.items() if v not in (NUMERIC, CATEGORICAL, MULTI)}
+        wrong = {
+            k: v for k, v in kinds.items() if v not in (NUMERIC, CATEGORICAL, MULTI)
+        }
         if wrong or not kinds:
             raise ValueError(
                 f"Unknown kinds of fields: {wrong}. A field is {NUMERIC!r}, "
@@ -142,7 +144,9 @@ class FieldEncoder:
             )
 
     def _numbers(self, column: pd.Series) -> np.ndarray:
-        values = pd.to_numeric(column, errors="coerce").to_numpy("float64", na_value=np.nan)
+        values = pd.to_numeric(column, errors="coerce").to_numpy(
+            "float64", na_value=np.nan
+        )
         if column.name in self.mean_for_missing:
             self._refuse_missing(column, (~np.isfinite(values)) & column.notna())
             self._refuse_missing(column, np.full(len(values), np.isnan(values).all()))
@@ -191,7 +195,10 @@ class FieldEncoder:
     def _encode_multi(self, column: pd.Series) -> np.ndarray:
         lists, inverse = self._lists(column)
         length = self.learned[column.name]["length"]
-        ids, table = self.vocabulary(column.name), np.zeros((len(lists), length), "int32")
+        ids, table = (
+            self.vocabulary(column.name),
+            np.zeros((len(lists), length), "int32"),
+        )
         for row, values in zip(table, lists, strict=True):
             if len(values) > length:
                 raise ValueError(

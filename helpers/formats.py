@@ -1,4 +1,4 @@
-"""The files of MovieLens, as its README and as RecBole 1.2.1 lay them out, to tables."""
+"""The files of MovieLens, as its README and RecBole 1.2.1 lay them out, to tables."""
 
 import csv
 import io

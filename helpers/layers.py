@@ -6,31 +6,22 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="deepfm")
 class MaskedMean(keras.layers.Layer):
-    """Mean over the unmasked positions; a zero vector where every position is masked.
+    """Mean over the values of a list; a zero vector where there is none.
 
-    (batch, L, k), mask (batch, L)  ->  (batch, 1, k)
+    embeddings (batch, L, k), ids (batch, L)  ->  (batch, 1, k)
 
-    The mask comes from Embedding(mask_zero=True): id 0, the padding, does not count.
-    Raises ValueError where there is no mask.
+    Id 0, the padding, counts neither in the sum nor in the number of values. The ids are
+    an argument, and no Keras mask is used: a mask can get lost between two layers.
     """
 
-    def call(self, inputs, mask=None):
-        if mask is None:
-            raise ValueError(
-                f"{self.name} got no mask, so padding would count as a value. Feed it "
-                "from Embedding(..., mask_zero=True), with nothing in between."
-            )
-        weights = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)
-        total = ops.sum(inputs * weights, axis=1, keepdims=True)
-        return total / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
+    def call(self, embeddings, ids):
+        present = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), embeddings.dtype), -1)
+        total = ops.sum(embeddings * present, axis=1, keepdims=True)
+        return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
 
-    def compute_mask(self, inputs, mask=None):
-        """Nothing is masked any more: the list has become one row."""
-        return None
-
-    def compute_output_shape(self, input_shape):
-        """(batch, L, k) -> (batch, 1, k)."""
-        return (input_shape[0], 1, input_shape[2])
+    def compute_output_shape(self, embeddings_shape, ids_shape):
+        """(batch, L, k), (batch, L) -> (batch, 1, k)."""
+        return (embeddings_shape[0], 1, embeddings_shape[2])
 
 
 @keras.saving.register_keras_serializable(package="deepfm")

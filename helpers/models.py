@@ -44,16 +44,14 @@ def embed(x, specs, k: int, name: str = "embedding", l2: float = 0.0):
             )
             row = keras.layers.Reshape((1, k), name=f"{layer}_row")(dense(x[s.name]))
         else:
-            several = s.kind == "multi-categorical"
             row = keras.layers.Embedding(
                 int(s.size),
                 k,
-                mask_zero=several,
                 embeddings_initializer=start.clone(),
                 name=layer,
             )(x[s.name])
-            if several:
-                row = MaskedMean(name=f"{layer}_mean")(row)
+            if s.kind == "multi-categorical":
+                row = MaskedMean(name=f"{layer}_mean")(row, x[s.name])
         rows.append(row)
     stack = keras.layers.Concatenate(
         axis=1,
@@ -68,7 +66,7 @@ def first_order(x, specs, intercept: float = 0.0, l2: float = 0.0):
 
     x: dict of (batch, 1) or (batch, L) tensors  ->  (batch, 1)
     """
-    weights = embed(x, specs, 1, name="first_order_weight", l2=l2)
+    weights = embed(x, specs, 1, name="weight", l2=l2)
     return SumWithIntercept(intercept, name="first_order")(weights)
 
 
@@ -123,7 +121,11 @@ def deepfm(
 
     Raises ValueError for parts that are unknown or none.
     """
-    parts = [part for part in PARTS if part in set(parts)] if set(parts) <= set(PARTS) else []
+    parts = (
+        [part for part in PARTS if part in set(parts)]
+        if set(parts) <= set(PARTS)
+        else []
+    )
     if not parts:
         raise ValueError(f"parts must be some of {PARTS}.")
     x, y = inputs(specs), {}

@@ -1,8 +1,6 @@
 """Split, encode, fit and evaluate: the same way for every model of the course."""
 
 import math
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import fields
+from helpers.progress import History, ProgressLine
 
 SCALE = (1.0, 5.0)
 
@@ -38,15 +37,6 @@ class Scores(NamedTuple):
 
     rmse: float
     mae: float
-
-
-class History(NamedTuple):
-    """Learning curves: RMSE in stars, one value an epoch; valid is empty without rows."""
-
-    train: list[float]
-    valid: list[float]
-    best_epoch: int
-    seconds: float
 
 
 def split(rows: pd.DataFrame, seed: int):
@@ -118,7 +108,7 @@ def fit(
         loss="mse",
         metrics=[keras.metrics.RootMeanSquaredError(name="rmse")],
     )
-    line = _ProgressLine(epochs)
+    line = ProgressLine(epochs)
     callbacks: list = [line]
     if valid is not None:
         best = {"monitor": "val_rmse", "mode": "min"}
@@ -188,52 +178,3 @@ def _check(model: keras.Model, part: Part) -> None:
     if len(part.y) == 0:
         raise ValueError("There are no rows.")
     _check_finite(part.y)
-
-
-class _ProgressLine(keras.callbacks.Callback):
-    """One line, rewritten each epoch: a display in a notebook, a \\r on a terminal."""
-
-    def __init__(self, epochs: int):
-        super().__init__()
-        self.epochs, self.curves, self.handle = epochs, {"train": [], "valid": []}, None
-
-    def on_train_begin(self, logs=None):
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.curves["train"].append(float(logs["rmse"]))
-        if "val_rmse" in logs:
-            self.curves["valid"].append(float(logs["val_rmse"]))
-        self._show(self._text())
-
-    def on_train_end(self, logs=None):
-        if self.handle is None and sys.stdout.isatty():
-            print()
-
-    def history(self) -> History:
-        valid = self.curves["valid"]
-        best = int(np.argmin(valid)) + 1 if valid else len(self.curves["train"])
-        return History(**self.curves, best_epoch=best, seconds=self.seconds)
-
-    def _text(self) -> str:
-        self.seconds = time.perf_counter() - self.start
-        done, curves = len(self.curves["train"]), self.curves
-        text = f"epoch {done}/{self.epochs} · RMSE train {curves['train'][-1]:.4f}"
-        if curves["valid"]:
-            text += f" · validation {curves['valid'][-1]:.4f}"
-            text += f" · best {min(curves['valid']):.4f} in epoch {self.history_best()}"
-        return f"{text} · {self.seconds:.0f} s"
-
-    def history_best(self) -> int:
-        return int(np.argmin(self.curves["valid"])) + 1
-
-    def _show(self, text: str) -> None:
-        if "ipykernel" in sys.modules:
-            from IPython.display import display
-
-            if self.handle is None:
-                self.handle = display({"text/plain": text}, raw=True, display_id=True)
-            else:
-                self.handle.update({"text/plain": text}, raw=True)
-        elif sys.stdout.isatty():
-            print(f"\r{text}", end="", flush=True)

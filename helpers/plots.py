@@ -1,0 +1,185 @@
+"""The course's palette, architecture diagrams and learning curves."""
+
+import html
+import itertools
+import shutil
+import subprocess
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import pydot
+from IPython.display import SVG
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+PALETTE = {
+    "first_order": "#4C78A8",
+    "second_order": "#F58518",
+    "deep": "#54A24B",
+    "inputs": "#B8B8B8",
+    "output": "#333333",
+}
+LABELS = {
+    "inputs": "inputs",
+    "first_order": "first order",
+    "embedding": "embeddings, shared",
+    "second_order": "second order",
+    "deep": "deep part",
+    "output": "output",
+}
+PREFIXES = {
+    "weight": "first_order",
+    "first_order": "first_order",
+    "embedding": "embedding",
+    "second_order": "second_order",
+    "deep": "deep",
+}
+FONT = "Helvetica,Arial,sans-serif"
+
+
+def style() -> None:
+    """Set Matplotlib to the look of the course: 2x PNG, one font size, no chart junk."""
+    set_matplotlib_formats("retina")
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7, 3.5),
+            "figure.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": plt.cycler(color=[*PALETTE.values()]),
+            "legend.frameon": False,
+        }
+    )
+
+
+def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
+    """Keras' own graph of a model as an SVG: a box a layer, coloured by its part.
+
+    Each box names the layer and its output shape. Layers belong to a part by their
+    names, as helpers.models gives them. path: also write the SVG there.
+
+    Drawn by the `dot` program where it is on PATH, else by pygraphviz. Raises
+    RuntimeError, saying what to install, where there is neither.
+    """
+    dot = keras.utils.model_to_dot(model, rankdir="LR", dpi=72, splines="spline")
+    by_id = {str(id(layer)): layer for layer in model.operations}
+    for node in dot.get_nodes():
+        if layer := by_id.get(node.get_name().strip('"')):
+            node.set_label(_label(layer, _part(layer)))
+            node.set_shape("plain")
+    for edge in dot.get_edges():
+        edge.set("penwidth", "1.2")
+        edge.set("color", "#777777")
+        edge.set("arrowsize", "0.6")
+    dot.set("concentrate", "false")
+    dot.set("ordering", "out")
+    dot.set("nodesep", "0.1")
+    dot.set("ranksep", "0.35")
+    named = {layer.name: layer for layer in model.operations}
+    inputs = [x for x in model.operations if _part(x) == "inputs"]
+    stacks = [named[n] for n in ("weights", "embeddings") if n in named]
+    sums = [named[n] for n in ("first_order", "second_order") if n in named]
+    deep = [x for x in model.operations if _part(x) == "deep"]
+    for column in (inputs, stacks, sums + deep):  # so that the whole stays narrow
+        same = pydot.Subgraph(rank="same")
+        for layer in column:
+            same.add_node(pydot.Node(str(id(layer))))
+        dot.add_subgraph(same)
+    for top_down in (stacks, sums + deep[:1]):
+        for above, below in itertools.pairwise(top_down):
+            dot.add_edge(pydot.Edge(str(id(above)), str(id(below)), style="invis"))
+    parts = {_part(layer) for layer in model.operations}
+    dot.set("label", _legend([part for part in LABELS if part in parts]))
+    text = dot.to_string()
+    for i, layer in enumerate(model.operations):  # memory addresses change at each run
+        text = text.replace(str(id(layer)), f"layer_{i}")
+    svg = _render(text)
+    if path:
+        Path(path).write_text(svg, "utf-8")
+    return SVG(svg)
+
+
+def history(curves, ax=None):
+    """Learning curves of a training.History: RMSE in stars against the epoch.
+
+    ->  the Axes drawn on; the best validation epoch is marked.
+    """
+    ax = ax or plt.subplots()[1]
+    epochs = range(1, len(curves.train) + 1)
+    ax.plot(epochs, curves.train, color=PALETTE["inputs"])
+    ax.annotate("training", (epochs[-1], curves.train[-1]), color="#777777")
+    if curves.valid:
+        ax.plot(epochs, curves.valid, color=PALETTE["output"])
+        ax.annotate("validation", (epochs[-1], curves.valid[-1]))
+        best = curves.best_epoch
+        ax.plot(best, curves.valid[best - 1], "o", color=PALETTE["second_order"])
+        ax.annotate(
+            f"best, epoch {best}",
+            (best, curves.valid[best - 1]),
+            xytext=(0, 10),
+            textcoords="offset points",
+            color=PALETTE["second_order"],
+        )
+    ax.set(xlabel="epoch", ylabel="RMSE (stars)")
+    ax.margins(x=0.15, y=0.15)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def _part(layer) -> str:
+    if isinstance(layer, keras.layers.InputLayer):
+        return "inputs"
+    return next((PREFIXES[p] for p in PREFIXES if layer.name.startswith(p)), "output")
+
+
+def _colour(part: str) -> str:
+    """Shared embeddings wear both colours of the parts that share them."""
+    if part == "embedding":
+        return f"{PALETTE['second_order']}:{PALETTE['deep']}"
+    return PALETTE[part]
+
+
+def _label(layer, part: str) -> str:
+    shape = str(tuple(layer.output.shape)).replace("None", "batch")
+    ink = "black" if part == "inputs" else "white"
+    cells = (
+        (_colour(part), ink, f"<b>{html.escape(layer.name)}</b>"),
+        ("white", "black", f"{layer.__class__.__name__}<br/>{shape}"),
+    )
+    rows = "".join(
+        f'<tr><td bgcolor="{fill}"><font face="{FONT}" point-size="11" '
+        f'color="{colour}">{text}</font></td></tr>'
+        for fill, colour, text in cells
+    )
+    return f'<<table border="1" cellborder="0" cellspacing="0" cellpadding="3">{rows}</table>>'
+
+
+def _legend(parts: list[str]) -> str:
+    cells = "".join(
+        f'<td bgcolor="{_colour(p)}" width="16"></td>'
+        f'<td align="left"><font face="{FONT}" point-size="11">{LABELS[p]}  </font></td>'
+        for p in parts
+    )
+    return f'<<table border="0" cellspacing="4"><tr>{cells}</tr></table>>'
+
+
+def _render(dot: str) -> str:
+    if program := shutil.which("dot"):
+        done = subprocess.run(
+            [program, "-Tsvg"], input=dot.encode(), capture_output=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"dot failed: {done.stderr.decode().strip()}")
+        return done.stdout.decode()
+    try:
+        import pygraphviz
+    except ImportError as error:
+        raise RuntimeError(
+            "No renderer for diagrams: install Graphviz, so that `dot` is on PATH, or "
+            "`pip install 'pygraphviz>=2.0.4'`, whose wheels carry it."
+        ) from error
+    graph = pygraphviz.AGraph(string=dot)
+    return graph.draw(format="svg", prog="dot").decode()
