@@ -101,6 +101,7 @@ LAYOUTS = {"ml-1m": (_ML_1M,), "ml-100k": (_ML_100K, _ML_100K_IN_WHEEL)}
 
 RATINGS = ["user_id", "movie_id", "rating", "timestamp"]
 MOVIES = ["movie_id", "title", "year", "genres"]
+KEYS = ["(user, movie)", "movie_id", "user_id"]  # none of them is there twice
 USERS = ["user_id", "gender", "age", "occupation", "zip_code"]
 
 
@@ -140,7 +141,7 @@ def _rows(folder: Path, layout: Layout, which: int, parse: Callable) -> list[tup
                 raise ValueError(f"the number of fields is {len(fields)}, not {width}")
             row = parse(fields)
             if row[0] in rows:
-                raise ValueError(f"an earlier line is about the same {row[0]}")
+                raise ValueError(f"{KEYS[which]} {row[0]} is on an earlier line too")
         except ValueError as wrong:
             where = f"{path}, line {number}"
             raise DataError(f"{where}: {wrong}. {_repair(folder)}") from None
@@ -151,7 +152,7 @@ def _rows(folder: Path, layout: Layout, which: int, parse: Callable) -> list[tup
 def _ratings(
     folder: Path, layout: Layout, users: pd.Series, movies: pd.Series
 ) -> pd.DataFrame:
-    """The ratings by pandas' C engine, all lines at once; by _rows if one is wrong."""
+    """The ratings, all lines at once. _rows finds the wrong line where there is one."""
     separator = layout.separators[0].encode()
     text = (folder / layout.files[0]).read_bytes().replace(separator, b"\t")
     types = {0: "int64", 1: "int64", 2: "float32", 3: "int64"}
@@ -170,8 +171,8 @@ def _ratings(
         sound = False
     if not sound:
         known = set(users), set(movies)
-        rows = _rows(folder, layout, 0, lambda fields: _rating(*fields, *known))
-        table = pd.DataFrame([(*key, *rest) for key, *rest in rows]).astype(types)
+        _rows(folder, layout, 0, lambda fields: _rating(*fields, *known))
+        raise DataError(f"{folder / layout.files[0]} is damaged. {_repair(folder)}")
     table.columns = RATINGS
     return table
 

@@ -140,7 +140,7 @@ def _from_web(url: str, archive: Archive, workshop: Path) -> Path:
     label = f"{archive.file} from {urlsplit(url).hostname}"
     # On stdout, and, by the delay, not before bytes arrive.
     look = {"unit": "B", "unit_scale": True, "delay": 0.01, "ncols": 79}
-    with tqdm(desc=label, file=sys.stdout, **look) as bar:
+    with tqdm(desc=label, total=archive.size, file=sys.stdout, **look) as bar:
         get = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=TIMEOUT)
         pooch.retrieve(url, archive.sha256, archive.file, workshop, downloader=get)
     return workshop / archive.file
