@@ -212,22 +212,29 @@ def serve() -> Iterator[Callable]:
         server.server_close()
 
 
-def process(table: dict, data_dir: Path) -> subprocess.Popen:
+# For other processes: a bare package in the place of helpers/__init__.py, which imports
+# Keras. These modules need none of it, and it takes seconds.
+BARE = (
+    "import sys, types\n"
+    "sys.modules['helpers'] = package = types.ModuleType('helpers')\n"
+    f"package.__path__ = [{str(ROOT / 'helpers')!r}]\n"
+    "from helpers import datasets, sources\n"
+)
+
+
+def process(script: str, **options: object) -> subprocess.Popen:
+    """Another process, which runs `script` after BARE."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", BARE + script], **pipes, **options)
+
+
+def loading(table: dict, data_dir: Path) -> subprocess.Popen:
     """Another process that loads ml-1m into `data_dir` from the given sources."""
-    script = (
-        "import sys, types\n"
-        # A bare package in the place of helpers/__init__.py, which imports Keras: these
-        # two modules need none of it, and it takes seconds.
-        "sys.modules['helpers'] = package = types.ModuleType('helpers')\n"
-        f"package.__path__ = [{str(ROOT / 'helpers')!r}]\n"
-        "from helpers import datasets, sources\n"
+    return process(
         "from helpers.sources import Archive\n"
         f"sources.ARCHIVES = {table!r}\n"
         f"print(datasets.load('ml-1m', {str(data_dir)!r}))\n"
     )
-    command = [sys.executable, "-c", script]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, **pipes)
 
 
 def left(data_dir: Path) -> list[str]:
@@ -474,13 +481,10 @@ def test_an_unknown_set_is_named_with_the_known_ones(
         datasets.load(data_dir=tmp_path)
 
 
-def test_the_data_folder_is_that_of_the_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ml_100k: datasets.MovieLens
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_data_folder_is_that_of_the_project(tmp_path: Path) -> None:
     assert datasets.DATA == ROOT / "data"
-    assert len(datasets.load("ml-100k").ratings) == len(ml_100k.ratings)
-    assert left(tmp_path) == []
+    elsewhere = process("print(datasets.DATA)", cwd=tmp_path)
+    assert elsewhere.communicate(timeout=60) == (f"{ROOT / 'data'}\n", "")
 
 
 # Wrong files ------------------------------------------------------------------------
@@ -773,7 +777,8 @@ def test_the_second_start_needs_no_network(
     other = serve()
     use(archive(other.url))
     third = datasets.load("ml-1m", tmp_path)
-    assert second.ratings.equals(first.ratings) and third.ratings.equals(first.ratings)
+    assert second.ratings.equals(first.ratings)
+    assert third.ratings.equals(first.ratings)
     assert (server.asked, other.asked) == (["/ml-1m.zip"], [])
     assert capfd.readouterr() == ("", "")
 
@@ -801,14 +806,14 @@ def test_a_process_killed_in_a_download_leaves_nothing_that_is_used(
         go_on.wait(60)
 
     table = use(archive(serve(between=hold).url))
-    child = process(table, tmp_path)
+    child = loading(table, tmp_path)
     assert halfway.wait(60)
     child.kill()
     child.communicate()
     go_on.set()
     assert [name[:7] for name in left(tmp_path)] == [".ml-1m-"]  # beside, and hidden
+    use(archive(dead()))
     with pytest.raises(Unavailable):
-        use(archive(dead()))
         datasets.load("ml-1m", tmp_path)
     use(archive(serve().url))
     assert len(datasets.load("ml-1m", tmp_path).ratings) == 4
@@ -820,7 +825,7 @@ def test_two_processes_at_once_both_have_the_data(
     both = threading.Barrier(2, timeout=60)  # neither gets the end before both began
     server = serve(between=both.wait)
     table = use(archive(server.url))
-    children = [process(table, tmp_path) for _ in range(2)]
+    children = [loading(table, tmp_path) for _ in range(2)]
     said = [child.communicate(timeout=60) for child in children]
     assert [err for _, err in said] == ["", ""]
     assert all("<MovieLens ml-1m: 4 ratings" in out for out, _ in said)
