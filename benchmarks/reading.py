@@ -17,7 +17,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import datasets  # noqa: E402
+from helpers import datasets
 
 
 def seconds(call: Callable[[], object]) -> float:
