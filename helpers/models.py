@@ -83,14 +83,15 @@ def deep_part(embeddings, units: Sequence[int] = (64, 64), dropout=0.0, intercep
 
     embeddings: (batch, p, k)  ->  (batch, 1)
 
+    dropout: share of each layer's inputs set to zero in training, embeddings included
     intercept: where the output's bias starts; None leaves the bias out, as a model that
     has a w0 needs no second one.
     """
     y = keras.layers.Flatten(name="deep_flatten")(embeddings)
     for i, n in enumerate(units, start=1):
-        y = keras.layers.Dense(n, activation="relu", name=f"deep_{i}")(y)
         if dropout:
             y = keras.layers.Dropout(dropout, name=f"deep_dropout_{i}")(y)
+        y = keras.layers.Dense(n, activation="relu", name=f"deep_{i}")(y)
     return keras.layers.Dense(
         1,
         use_bias=intercept is not None,
