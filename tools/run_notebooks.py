@@ -1,0 +1,199 @@
+"""Run the notebooks in fresh kernels: as pages under build/, or in place.
+
+python tools/run_notebooks.py [--only 02] [--in-place] [--notebooks DIR] [--build DIR]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from pages import write_index, write_page
+from tidy import tidy
+
+ROOT = Path(__file__).resolve().parent.parent
+LOAD = """
+import sys
+from helpers import datasets
+try:
+    print(datasets.load().name)
+except datasets.DataError as error:
+    sys.exit(f"No data: {error}")
+"""
+
+
+class Failed(Exception):
+    """A notebook stopped; the message is for the reader."""
+
+
+class ThisPython(KernelSpecManager):
+    """Any kernel is the Python that runs this file, whatever else is installed."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+class ThisKernel(AsyncKernelManager):
+    """Starts ThisPython; the client that it belongs to ends it."""
+
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return ThisPython()
+
+
+class Progress:
+    """One line that is rewritten each second on a terminal, else a line at times."""
+
+    def __init__(self, name: str, cells: int, pause: float = 20.0):
+        self.name, self.cells, self.done = name, cells, 0
+        self.live = sys.stdout.isatty()
+        self.pause = 1.0 if self.live else pause
+        self.start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+    def show(self, end: str = "") -> None:
+        minutes, seconds = divmod(int(self.seconds), 60)
+        line = f"{self.name:28}  cell {self.done}/{self.cells}  {minutes}:{seconds:02}"
+        print(f"\r{line}" if self.live else line, end=end if self.live else "\n")
+        sys.stdout.flush()
+
+    @contextmanager
+    def running(self) -> Iterator["Progress"]:
+        """Show the line until the block ends."""
+        stop = threading.Event()
+
+        def tick():
+            while not stop.wait(self.pause):
+                self.show()
+
+        thread = threading.Thread(target=tick, daemon=True)
+        self.show()
+        thread.start()
+        try:
+            yield self
+        finally:
+            stop.set()
+            thread.join()
+            self.show(end="\n")
+
+
+def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
+    """The executed notebook and its seconds. Raises Failed: the cell, the error."""
+    nb = nbformat.read(path, as_version=4)
+    code = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+    for i in code:
+        nb.cells[i].outputs, nb.cells[i].execution_count = [], None
+    code = [i for i in code if nb.cells[i].source.strip()]
+    progress = Progress(path.stem, len(code))
+    current = [0]
+
+    def begins(cell, cell_index):
+        if cell_index in code:
+            current[0] = cell_index
+            progress.done = code.index(cell_index) + 1
+            if progress.live:
+                progress.show()
+
+    client = NotebookClient(
+        nb,
+        kernel_manager_class=ThisKernel,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+        timeout=None,
+        coalesce_streams=True,
+        record_timing=False,
+        on_cell_execute=begins,
+    )
+    with progress.running():
+        try:
+            client.execute()
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            where = f"{path.name} stopped in code cell {progress.done}"
+            raise Failed(report(where, nb.cells[current[0]].source, error)) from None
+    return nb, progress.seconds
+
+
+def report(where: str, source: str, error: Exception) -> str:
+    """Where a notebook stopped, the source of the cell, and the error."""
+    if isinstance(error, CellExecutionError):
+        reason = f"{error.ename}: {error.evalue}"
+    elif isinstance(error, DeadKernelError):
+        reason = "The kernel died. Too little memory is the usual cause."
+    else:
+        reason = str(error)
+    return f"{where}:\n\n{textwrap.indent(source, '    ')}\n\n{reason}"
+
+
+def get_data() -> None:
+    """Fetch MovieLens once; every kernel then uses that set."""
+    child = subprocess.run(
+        [sys.executable, "-c", LOAD], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    if child.returncode:
+        raise Failed("The notebooks need MovieLens; see data/README.md.")
+    *notes, os.environ["MOVIELENS"] = child.stdout.strip().splitlines()
+    print(*notes, f"Data: {os.environ['MOVIELENS']}", sep="\n", flush=True)
+
+
+def run(books: list[Path], build: Path, in_place: bool) -> None:
+    """Run each notebook; write its page, or the notebook itself."""
+    times = {}
+    if not in_place:
+        build.mkdir(parents=True, exist_ok=True)
+        for path in books:
+            (build / f"{path.stem}.html").unlink(missing_ok=True)
+    try:
+        for path in books:
+            nb, times[path.stem] = execute(path)
+            if in_place:
+                nbformat.write(tidy(nb), path)
+            else:
+                write_page(nb, path, build)
+    finally:
+        if not in_place:
+            write_index(books[0].parent, build, times)
+    total = sum(times.values()) / 60
+    for name, seconds in times.items():
+        print(f"{seconds / 60:6.1f} min  {name}")
+    where = books[0].parent if in_place else (build / "index.html").resolve()
+    print(f"{total:6.1f} min  together\nWritten: {where}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="names that start with this")
+    parser.add_argument("--in-place", action="store_true", help="store the outputs")
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks")
+    parser.add_argument("--build", type=Path, default=ROOT / "build")
+    parser.add_argument("--no-data", action="store_true", help="do not load MovieLens")
+    args = parser.parse_args()
+    books = sorted(args.notebooks.glob(f"{args.only}*.ipynb"))
+    if not books:
+        print(f"No notebook {args.only}*.ipynb in {args.notebooks}.", file=sys.stderr)
+        return 1
+    try:
+        if not args.no_data:
+            get_data()
+        run(books, args.build, args.in_place)
+    except Failed as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
