@@ -61,13 +61,19 @@ class _Renderer(IPythonRenderer):
     """Formulas become MathML here, so that no script has to do it in the browser."""
 
     def inline_math(self, body: str) -> str:
-        return mathml(body)
+        return self.formula(body, "inline")
 
     def block_math(self, body: str) -> str:
-        return mathml(body, "block")
+        return self.formula(body, "block")
 
     def latex_environment(self, name: str, body: str) -> str:
-        return mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+        return self.formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+
+    def formula(self, body: str, display: str) -> str:
+        try:
+            return mathml(body, display)
+        except Exception:  # the converter has a dozen; the tests hold notebooks to none
+            return f"<code>{html.escape(body)}</code>"
 
 
 class _Exporter(HTMLExporter):
@@ -117,17 +123,18 @@ def write_index(folder: Path, build: Path, times: dict[str, float]) -> None:
     items = []
     for path in sorted(folder.glob("*.ipynb")):
         title, question = title_and_question(nbformat.read(path, as_version=4))
-        entry = _inline(title or path.stem)
+        entry = inline(title or path.stem)
         if (build / f"{path.stem}.html").exists():
             entry = f'<a href="{path.stem}.html">{entry}</a>'
         if path.stem in times:
             entry += f" <small>{times[path.stem] / 60:.1f} min</small>"
-        items.append(f"<li>{entry}<br>{_inline(question)}</li>")
+        items.append(f"<li>{entry}<br>{inline(question)}</li>")
     body = "<h1>DeepFM, built from nothing</h1>\n<ol>\n" + "\n".join(items) + "\n</ol>"
     _write(build / "index.html", "DeepFM, built from nothing", body, "index")
 
 
-def _inline(markdown: str) -> str:
+def inline(markdown: str) -> str:
+    """One line of Markdown as HTML, formulas included."""
     text = MarkdownWithMath(renderer=_Renderer(escape=False)).render(markdown)
     return re.sub(r"^<p>|</p>$", "", text.strip())
 

@@ -1,6 +1,7 @@
-"""What a stored notebook keeps."""
+"""What a stored notebook keeps: python tools/tidy.py notebooks/*.ipynb"""
 
 import hashlib
+import sys
 
 import nbformat
 
@@ -31,3 +32,8 @@ def tidy(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
             if "metadata" in output:
                 output.metadata = nbformat.from_dict({})
     return nb
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        nbformat.write(tidy(nbformat.read(name, as_version=4)), name)
