@@ -1,14 +1,16 @@
-"""DataFrame -> dict of arrays: the three kinds of fields, learned from training rows."""
+"""DataFrame -> dict of arrays: three kinds of fields, learned from training rows."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-NUMERIC, CATEGORICAL, MULTI = "numeric", "categorical", "multi-categorical"
+KINDS = NUMERIC, CATEGORICAL, MULTI = "numeric", "categorical", "multi-categorical"
 PADDING, UNKNOWN, FIRST_VALUE = 0, 1, 2
 
 #: The fields of the course: what a model sees of a MovieLens rating.
@@ -44,62 +46,55 @@ class FieldEncoder:
     mean_for_missing: numeric fields in which NaN stands for the training mean.
         Everywhere else a missing value is an error.
 
-    In every vocabulary id 0 is padding and id 1 an unknown value. An unseen value gets
-    id 1, an empty list gets nothing but padding.
+    Id 0 is padding, id 1 an unseen value; an empty list gets nothing but padding.
     """
 
     def __init__(self, kinds: Mapping[str, str], mean_for_missing: Iterable[str] = ()):
-        wrong = {
-            k: v for k, v in kinds.items() if v not in (NUMERIC, CATEGORICAL, MULTI)
-        }
+        self.kinds, self.mean_for_missing = dict(kinds), sorted(mean_for_missing)
+        wrong = {name: kind for name, kind in kinds.items() if kind not in KINDS}
         if wrong or not kinds:
-            raise ValueError(
-                f"Unknown kinds of fields: {wrong}. A field is {NUMERIC!r}, "
-                f"{CATEGORICAL!r} or {MULTI!r}, and there is at least one."
-            )
-        self.kinds = dict(kinds)
-        self.mean_for_missing = sorted(mean_for_missing)
+            raise ValueError(f"A field is one of {KINDS}, not {wrong or 'nothing'}.")
         self.learned: dict[str, dict] = {}
 
     def fit(self, rows: pd.DataFrame) -> "FieldEncoder":
         """Learn from `rows`, which must be training rows only.
 
-        Raises ValueError for missing columns, no rows, or missing values.
+        Raises ValueError for no rows, missing columns or values, and where a vocabulary
+        would not be all text or all numbers.
         """
         self._check_columns(rows)
         if len(rows) == 0:
             raise ValueError("There are no rows to learn from.")
+        learned = {}
         for name, kind in self.kinds.items():
+            column = rows[name]
             if kind == NUMERIC:
-                values = self._numbers(rows[name]).astype("float64")
-                scale = float(np.nanstd(values)) or 1.0
-                learned = {"mean": float(np.nanmean(values)), "scale": scale}
+                values = self._numbers(column)
+                _refuse(column, np.isnan(values) & np.isnan(values).all())
+                constant = np.nanmin(values) == np.nanmax(values)  # its sd may round up
+                scale = 1.0 if constant else float(np.nanstd(values))
+                learned[name] = {"mean": float(np.nanmean(values)), "scale": scale}
             elif kind == CATEGORICAL:
-                self._refuse_missing(rows[name])
-                learned = {"values": sorted(rows[name].unique().tolist())}
+                _refuse(column, column.isna())
+                values = column if isinstance(column.iloc[0], list) else column.unique()
+                learned[name] = {"values": _vocabulary(name, values)}
             else:
-                lists, _ = self._lists(rows[name])
-                longest = max(1, max(map(len, lists)))
-                values = sorted({value for entry in lists for value in entry})
-                learned = {"values": values, "length": longest}
-            self.learned[name] = learned
+                lists, _ = _lists(column)
+                values = _vocabulary(name, [v for entry in lists for v in entry])
+                learned[name] = {"values": values, "length": max(1, *map(len, lists))}
+        self.learned = learned
         return self
 
     def transform(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
         """Encode n rows: (n, 1) float32, (n, 1) int32 or (n, L) int32 for each field.
 
-        Raises ValueError for missing columns or values, for a list longer than the
-        longest of the training rows, and for values of another type than those.
+        Raises ValueError for missing columns or values, and for lists that are longer
+        and values that are of another type than any in the training rows.
         """
-        if not self.learned:
-            raise ValueError("The encoder has learned nothing yet: call fit(train).")
         self._check_columns(rows)
-        encode = {
-            NUMERIC: self._encode_numeric,
-            CATEGORICAL: self._encode_categorical,
-            MULTI: self._encode_multi,
-        }
-        return {name: encode[kind](rows[name]) for name, kind in self.kinds.items()}
+        encoders = self._encode_numeric, self._encode_categorical, self._encode_multi
+        encode = dict(zip(KINDS, encoders, strict=True))
+        return {s.name: encode[s.kind](rows[s.name]) for s in self.specs}
 
     @property
     def specs(self) -> list[FieldSpec]:
@@ -134,24 +129,10 @@ class FieldEncoder:
         if missing:
             raise ValueError(f"Columns are missing: {missing}; there are {[*rows]}.")
 
-    def _refuse_missing(self, column: pd.Series, missing=None) -> None:
-        missing = column.isna().to_numpy() if missing is None else missing
-        if missing.any():
-            raise ValueError(
-                f"Column {column.name!r} has no usable value in {missing.sum()} of "
-                f"{len(column)} rows, first in rows {column.index[missing][:5].tolist()}."
-                " Fill or drop them first."
-            )
-
     def _numbers(self, column: pd.Series) -> np.ndarray:
-        values = pd.to_numeric(column, errors="coerce").to_numpy(
-            "float64", na_value=np.nan
-        )
-        if column.name in self.mean_for_missing:
-            self._refuse_missing(column, (~np.isfinite(values)) & column.notna())
-            self._refuse_missing(column, np.full(len(values), np.isnan(values).all()))
-        else:
-            self._refuse_missing(column, ~np.isfinite(values))
+        values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+        allowed = column.isna() & (column.name in self.mean_for_missing)
+        _refuse(column, ~np.isfinite(values) & ~allowed)
         return values
 
     def _encode_numeric(self, column: pd.Series) -> np.ndarray:
@@ -160,51 +141,59 @@ class FieldEncoder:
         return np.nan_to_num(values, nan=0.0).astype("float32")[:, None]
 
     def _encode_categorical(self, column: pd.Series) -> np.ndarray:
-        self._refuse_missing(column)
-        index = pd.Index(self.learned[column.name]["values"])
-        if len(column) and pd.api.types.is_numeric_dtype(
-            index
-        ) != pd.api.types.is_numeric_dtype(column.dtype):
-            raise ValueError(
-                f"Column {column.name!r} has type {column.dtype}, the training rows had "
-                f"{index.dtype}: every value would be unknown. Convert it first."
-            )
-        ids = index.get_indexer(column) + FIRST_VALUE
-        return np.where(ids < FIRST_VALUE, UNKNOWN, ids).astype("int32")[:, None]
-
-    def _lists(self, column: pd.Series) -> tuple[list, np.ndarray]:
-        """The distinct list objects of a column, and which of them each row holds.
-
-        Rows of one movie share one list: encoding each object once is what makes a
-        million rows cheap.
-        """
-        objects = column.to_numpy(dtype=object)
-        ids = np.fromiter(map(id, objects), dtype="int64", count=len(objects))
-        _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
-        lists = [objects[i] for i in first]
-        bad = np.array([not isinstance(v, list | tuple) for v in lists], dtype=bool)
-        if bad.any():
-            rows = column.index[bad[inverse]][:5].tolist()
-            raise ValueError(
-                f"Column {column.name!r} holds {lists[bad.argmax()]!r}, not a list of "
-                f"values, first in rows {rows}. Split text first; a row without values "
-                "holds an empty list."
-            )
-        return lists, inverse
+        _refuse(column, column.isna())
+        values = self.learned[column.name]["values"]
+        ids = np.maximum(pd.Index(values).get_indexer(column) + FIRST_VALUE, UNKNOWN)
+        other, kind = ids == UNKNOWN, _type(values[0])
+        other[other] = [_type(value) != kind for value in column[other]]
+        _refuse(column, other, f"does not hold {kind}, as training did,")
+        return ids.astype("int32")[:, None]
 
     def _encode_multi(self, column: pd.Series) -> np.ndarray:
-        lists, inverse = self._lists(column)
-        length = self.learned[column.name]["length"]
-        ids, table = (
-            self.vocabulary(column.name),
-            np.zeros((len(lists), length), "int32"),
+        lists, row = _lists(column)
+        length, ids = self.learned[column.name]["length"], self.vocabulary(column.name)
+        kinds = {_type(value) for value in ids} or {"text", "numbers"}
+        other = [len(v) > length or not {*map(_type, v)} <= kinds for v in lists]
+        what = f"does not list {' or '.join(sorted(kinds))}, {length} at most"
+        other = np.array(other, dtype=bool)[row]
+        _refuse(column, other, f"{what}, as training did (nothing is cut),")
+        table = np.full((len(lists), length), PADDING, dtype="int32")
+        for encoded, values in zip(table, lists, strict=True):
+            encoded[: len(values)] = [ids.get(value, UNKNOWN) for value in values]
+        return table[row]
+
+
+def _lists(column: pd.Series) -> tuple[list, np.ndarray]:
+    """The distinct list objects (rows of a movie share one), and that of each row."""
+    objects = column.to_numpy(dtype=object)
+    ids = np.fromiter(map(id, objects), dtype="int64", count=len(objects))
+    _, first, row = np.unique(ids, return_index=True, return_inverse=True)
+    lists = [objects[i] for i in first]
+    bad = [not isinstance(v, list | tuple) or None in map(_type, v) for v in lists]
+    _refuse(column, np.array(bad, dtype=bool)[row], "is no list of text or numbers")
+    return lists, row
+
+
+def _refuse(column, bad, what: str = "has no usable value") -> None:
+    """Raise ValueError where bad, (n,) bool, marks any row of the column."""
+    if np.any(bad):
+        rows = column[np.asarray(bad)]
+        raise ValueError(
+            f"Column {column.name!r} {what} in {len(rows)} of {len(column)} rows, the "
+            f"first {rows.iloc[0]!r}, in rows {rows.index[:5].tolist()}. Mend them first."
         )
-        for row, values in zip(table, lists, strict=True):
-            if len(values) > length:
-                raise ValueError(
-                    f"Column {column.name!r} holds a list of {len(values)} values, "
-                    f"{values}; the longest training row has {length}. Nothing is cut: "
-                    "fit on rows that hold one as long, or shorten it yourself."
-                )
-            row[: len(values)] = [ids.get(value, UNKNOWN) for value in values]
-        return table[inverse]
+
+
+def _type(value) -> str | None:
+    """What a value of a vocabulary is; None where it can be no such value."""
+    if isinstance(value, str):
+        return "text"
+    return "numbers" if isinstance(value, Real) and math.isfinite(value) else None
+
+
+def _vocabulary(name: str, values) -> list:
+    """The distinct values in order, as Python objects, which JSON can hold."""
+    values = [v.item() if isinstance(v, np.generic) else v for v in values]
+    if {_type(value) for value in values} not in (set(), {"text"}, {"numbers"}):
+        raise ValueError(f"Column {name!r} must be all text or all finite numbers.")
+    return sorted(set(values))
