@@ -34,7 +34,7 @@ def embed(x, specs, k: int, name: str = "embedding", l2: float = 0.0):
     Padding (id 0) is no value: it counts in no mean. l2 is charged on the rows that a
     batch looks up, so a frequent value pays as often as it is seen.
     """
-    start = keras.initializers.RandomNormal(stddev=0.01)
+    start = keras.initializers.RandomNormal(stddev=0.02)
     rows = []
     for s in specs:
         layer = f"{name}_{s.name}"
@@ -79,7 +79,7 @@ def second_order(embeddings):
 
 
 def deep_part(embeddings, units: Sequence[int] = (64, 64), dropout=0.0, intercept=None):
-    """An MLP on the flattened embeddings, with a linear output (Guo et al. 2017, eq. 4).
+    """An MLP on the flattened embeddings, linear at its end (Guo et al. 2017, eq. 4).
 
     embeddings: (batch, p, k)  ->  (batch, 1)
 
@@ -122,13 +122,10 @@ def deepfm(
 
     Raises ValueError for parts that are unknown or none.
     """
-    parts = (
-        [part for part in PARTS if part in set(parts)]
-        if set(parts) <= set(PARTS)
-        else []
-    )
-    if not parts:
-        raise ValueError(f"parts must be some of {PARTS}.")
+    asked = set(parts)
+    if not asked or not asked <= set(PARTS):
+        raise ValueError(f"parts must be some of {PARTS}, not {sorted(asked)}.")
+    parts = [part for part in PARTS if part in asked]
     x, y = inputs(specs), {}
     if "first_order" in parts:
         y["first_order"] = first_order(x, specs, intercept, l2)
@@ -139,7 +136,11 @@ def deepfm(
     if "deep" in parts:
         bias = None if "first_order" in parts else intercept
         y["deep"] = deep_part(embeddings, units, dropout, bias)
-    return keras.Model(x, combine([*y.values()], weighted), name="_".join(parts))
+    rating = combine([*y.values()], weighted)
+    if parts == ["second_order"]:  # the only choice whose parts bring no constant
+        row = keras.layers.Reshape((1, 1), name="second_order_row")(rating)
+        rating = SumWithIntercept(intercept, name="rating_with_intercept")(row)
+    return keras.Model(x, rating, name="_".join(parts))
 
 
 def combine(outputs: Sequence, weighted: bool = False):
