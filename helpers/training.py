@@ -61,7 +61,8 @@ def encode(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> Part:
     """The Part of these rows. Raises ValueError for ratings that are missing or NaN."""
     if "rating" not in rows.columns:
         raise ValueError(f"There is no column 'rating'; there are {[*rows]}.")
-    y = rows["rating"].to_numpy("float32")[:, None]
+    y = pd.to_numeric(rows["rating"], errors="coerce")
+    y = y.to_numpy("float32", na_value=np.nan)[:, None]
     _check_finite(y)
     return Part(encoder.transform(rows), y, rows)
 
@@ -98,8 +99,11 @@ def fit(
     weights of that epoch are restored. checkpoint: a path ending in .weights.h5 that
     always holds the best weights so far.
 
-    Raises ValueError for missing fields, lengths that differ, no rows, NaN in ratings.
+    Raises ValueError for missing fields, lengths that differ, no rows, NaN in ratings,
+    and for a checkpoint without `valid`, as nothing then tells which weights are best.
     """
+    if checkpoint and valid is None:
+        raise ValueError("A checkpoint of the best weights needs validation rows.")
     for part in (train, valid) if valid is not None else (train,):
         _check(model, part)
     keras.utils.set_random_seed(seed)
@@ -124,9 +128,9 @@ def fit(
                 )
             )
     model.fit(
-        train.x,
+        _fields_of(model, train.x),
         train.y,
-        validation_data=None if valid is None else (valid.x, valid.y),
+        validation_data=valid and (_fields_of(model, valid.x), valid.y),
         validation_batch_size=16384,
         epochs=epochs,
         batch_size=batch_size,
@@ -138,7 +142,8 @@ def fit(
 
 def predict(model: keras.Model, x: Mapping[str, np.ndarray]) -> np.ndarray:
     """Ratings in stars, clipped to 1-5: (n, 1) float32."""
-    return np.clip(model.predict(dict(x), batch_size=16384, verbose=0), *SCALE)
+    x = _fields_of(model, x)
+    return np.clip(model.predict(x, batch_size=16384, verbose=0), *SCALE)
 
 
 def evaluate(model: keras.Model, part: Part) -> Scores:
@@ -160,7 +165,7 @@ def scores(predicted, actual) -> Scores:
 
 
 def _check_finite(y: np.ndarray) -> None:
-    bad = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(y).all(axis=tuple(range(1, y.ndim))))
     if len(bad):
         raise ValueError(
             f"{len(bad)} of {len(y)} ratings are NaN or infinite, first at positions "
@@ -168,11 +173,17 @@ def _check_finite(y: np.ndarray) -> None:
         )
 
 
-def _check(model: keras.Model, part: Part) -> None:
-    missing = [name for name in model.input if name not in part.x]
+def _fields_of(model: keras.Model, x: Mapping[str, np.ndarray]) -> dict:
+    """The fields that the model reads: Keras would mix up its inputs with others."""
+    missing = [name for name in model.input if name not in x]
     if missing:
-        raise ValueError(f"Fields are missing: {missing}; there are {[*part.x]}.")
-    lengths = {"y": len(part.y)} | {name: len(part.x[name]) for name in model.input}
+        raise ValueError(f"Fields are missing: {missing}; there are {[*x]}.")
+    return {name: x[name] for name in model.input}
+
+
+def _check(model: keras.Model, part: Part) -> None:
+    x = _fields_of(model, part.x)
+    lengths = {"y": len(part.y)} | {name: len(values) for name, values in x.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Lengths differ: {lengths}.")
     if len(part.y) == 0:
