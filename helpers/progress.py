@@ -9,7 +9,7 @@ import numpy as np
 
 
 class History(NamedTuple):
-    """Learning curves: RMSE in stars, one value an epoch; valid is empty without rows."""
+    """Learning curves: RMSE in stars, a value an epoch; valid is empty without rows."""
 
     train: list[float]
     valid: list[float]
@@ -58,7 +58,7 @@ class ProgressLine(keras.callbacks.Callback):
         return f"{text} · {self.seconds:.0f} s"
 
     def _show(self, text: str) -> None:
-        if "ipykernel" in sys.modules:
+        if _in_kernel():
             from IPython.display import display
 
             plain = {"text/plain": text}
@@ -68,3 +68,12 @@ class ProgressLine(keras.callbacks.Callback):
                 self.handle.update(plain, raw=True)
         elif sys.stdout.isatty():
             print(f"\r{text}", end="", flush=True)
+
+
+def _in_kernel() -> bool:
+    """Whether a kernel runs this; its modules may be imported without one."""
+    if "ipykernel" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
