@@ -25,8 +25,9 @@ def equal(claim: str, actual, expected, tolerance: float = 1e-5) -> None:
     if actual.shape != expected.shape:
         _fail(claim, f"shapes differ: {actual.shape} against {expected.shape}")
     if actual.dtype.kind in "fiub" and expected.dtype.kind in "fiub":
-        gap = np.abs(actual.astype("float64") - expected.astype("float64"))
-        gap = np.where(np.isnan(gap), np.inf, gap)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            gap = np.abs(actual.astype("float64") - expected.astype("float64"))
+        gap = np.where(actual == expected, 0.0, np.where(np.isnan(gap), np.inf, gap))
     else:
         gap, tolerance = (actual != expected).astype(float), 0.0
     if gap.size and gap.max() > tolerance:
@@ -68,7 +69,11 @@ def load_bounds(dataset: str, path: Path = BOUNDS) -> dict[str, Bound]:
 
 
 def _array(values) -> np.ndarray:
-    return np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+    values = values.numpy() if hasattr(values, "numpy") else values
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists of several lengths are compared list by list
+        return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _number(value) -> float:
