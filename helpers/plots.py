@@ -2,8 +2,11 @@
 
 import html
 import itertools
+import os
+import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import keras
@@ -38,7 +41,7 @@ FONT = "Helvetica,Arial,sans-serif"
 
 
 def style() -> None:
-    """Set Matplotlib to the look of the course: 2x PNG, one font size, no chart junk."""
+    """Set Matplotlib to the look of the course: 2x PNG, one font size, no frames."""
     set_matplotlib_formats("retina")
     plt.rcParams.update(
         {
@@ -74,10 +77,9 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
         edge.set("penwidth", "1.2")
         edge.set("color", "#777777")
         edge.set("arrowsize", "0.6")
-    dot.set("concentrate", "false")
-    dot.set("ordering", "out")
-    dot.set("nodesep", "0.1")
-    dot.set("ranksep", "0.35")
+    looks = {"concentrate": "false", "ordering": "out", "nodesep": 0.1, "ranksep": 0.35}
+    for name, value in looks.items():
+        dot.set(name, value)
     named = {layer.name: layer for layer in model.operations}
     inputs = [x for x in model.operations if _part(x) == "inputs"]
     stacks = [named[n] for n in ("weights", "embeddings") if n in named]
@@ -97,6 +99,10 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     for i, layer in enumerate(model.operations):  # memory addresses change at each run
         text = text.replace(str(id(layer)), f"layer_{i}")
     svg = _render(text)
+    # Gradients are numbered by process, yet figures of one page share their names.
+    old = [*dict.fromkeys(re.findall(r'(?<=id=")l_\d+', svg))]
+    new = f"fill_{zlib.crc32(text.encode()):08x}_"
+    svg = re.sub(r'(?<=["#])l_\d+', lambda m: f"{new}{old.index(m[0])}", svg)
     if path:
         Path(path).write_text(svg, "utf-8")
     return SVG(svg)
@@ -154,13 +160,15 @@ def _label(layer, part: str) -> str:
         f'color="{colour}">{text}</font></td></tr>'
         for fill, colour, text in cells
     )
-    return f'<<table border="1" cellborder="0" cellspacing="0" cellpadding="3">{rows}</table>>'
+    looks = 'border="1" cellborder="0" cellspacing="0" cellpadding="3"'
+    return f"<<table {looks}>{rows}</table>>"
 
 
 def _legend(parts: list[str]) -> str:
     cells = "".join(
         f'<td bgcolor="{_colour(p)}" width="16"></td>'
-        f'<td align="left"><font face="{FONT}" point-size="11">{LABELS[p]}  </font></td>'
+        f'<td align="left"><font face="{FONT}" point-size="11">'
+        f"{LABELS[p]}  </font></td>"
         for p in parts
     )
     return f'<<table border="0" cellspacing="4"><tr>{cells}</tr></table>>'
@@ -181,5 +189,11 @@ def _render(dot: str) -> str:
             "No renderer for diagrams: install Graphviz, so that `dot` is on PATH, or "
             "`pip install 'pygraphviz>=2.0.4'`, whose wheels carry it."
         ) from error
-    graph = pygraphviz.AGraph(string=dot)
-    return graph.draw(format="svg", prog="dot").decode()
+    stderr = os.dup(2)  # Fontconfig writes notes to it, and so into a notebook
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            return pygraphviz.AGraph(string=dot).draw(format="svg", prog="dot").decode()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
