@@ -180,7 +180,7 @@ def _refuse(column, bad, what: str = "has no usable value") -> None:
         rows = column[np.asarray(bad)]
         raise ValueError(
             f"Column {column.name!r} {what} in {len(rows)} of {len(column)} rows, the "
-            f"first {rows.iloc[0]!r}, in rows {rows.index[:5].tolist()}. Mend them first."
+            f"first {rows.iloc[0]!r}, in rows {rows.index[:5].tolist()}. Mend them."
         )
 
 

@@ -1,0 +1,341 @@
+"""Models row by row against NumPy from their weights, and what their parts share."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from helpers import models
+from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldSpec
+
+SPECS = [
+    FieldSpec("user", CATEGORICAL, 6),
+    FieldSpec("movie", CATEGORICAL, 5),
+    FieldSpec("genres", MULTI, 7, 3),
+    FieldSpec("year", NUMERIC),
+]
+N = 8
+CHOICES = [
+    parts
+    for n in (1, 2, 3)
+    for parts in itertools.combinations(("first_order", "second_order", "deep"), n)
+]
+
+
+def draw(n: int = N) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    x = {
+        "user": rng.integers(1, 6, (n, 1)),
+        "movie": rng.integers(1, 5, (n, 1)),
+        "genres": rng.integers(0, 7, (n, 3)),
+        "year": rng.normal(size=(n, 1)),
+    }
+    x["genres"][0] = 0
+    x["year"][1] = 0
+    return {k: v.astype("float32" if k == "year" else "int32") for k, v in x.items()}
+
+
+def shaken(model: keras.Model) -> keras.Model:
+    """The model with weights large enough that each of them shows in the output."""
+    rng = np.random.default_rng(2)
+    model.set_weights([rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+    return model
+
+
+def weights_of(model, layer: str) -> np.ndarray:
+    return model.get_layer(layer).get_weights()[0]
+
+
+def rows_of(model, name: str, x) -> np.ndarray:
+    """embed() as its docstring tells it, one value at a time: (n, p, k)."""
+    out = []
+    for i in range(len(x["user"])):
+        rows = [weights_of(model, f"{name}_{f}")[x[f][i, 0]] for f in ("user", "movie")]
+        genres = weights_of(model, f"{name}_genres")
+        named = [genres[g] for g in x["genres"][i] if g != 0]
+        rows.append(sum(named) / len(named) if named else 0 * genres[0])
+        rows.append(weights_of(model, f"{name}_year")[0] * x["year"][i, 0])
+        out.append(rows)
+    return np.array(out, dtype="float64")
+
+
+def first_order_of(model, x) -> np.ndarray:
+    return rows_of(model, "weight", x).sum(axis=1) + weights_of(model, "first_order")
+
+
+def second_order_of(model, x) -> np.ndarray:
+    pairs = itertools.combinations(range(len(SPECS)), 2)
+    e = rows_of(model, "embedding", x)
+    return sum((e[:, i] * e[:, j]).sum(1) for i, j in pairs)[:, None]
+
+
+def deep_of(model, x) -> np.ndarray:
+    y = rows_of(model, "embedding", x).reshape(len(x["user"]), -1)
+    for i in (1, 2):
+        kernel, bias = model.get_layer(f"deep_{i}").get_weights()
+        y = np.maximum(y @ kernel + bias, 0)
+    kernel, *bias = model.get_layer("deep").get_weights()
+    return y @ kernel + (bias[0] if bias else 0.0)
+
+
+def close(actual, expected) -> None:
+    actual = np.asarray(actual)
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def x() -> dict[str, np.ndarray]:
+    return draw()
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return shaken(models.deepfm(SPECS, k=3, units=(5, 4)))
+
+
+@pytest.fixture(scope="module")
+def by_parts() -> dict[tuple, keras.Model]:
+    """A model for every choice of parts."""
+    return {
+        parts: models.deepfm(SPECS, k=2, units=(3, 3), intercept=3.5, parts=parts)
+        for parts in CHOICES
+    }
+
+
+def test_there_is_one_input_a_field_with_its_length_and_dtype():
+    found = {n: (t.shape, t.dtype) for n, t in models.inputs(SPECS).items()}
+    assert found == {
+        "user": ((None, 1), "int32"),
+        "movie": ((None, 1), "int32"),
+        "genres": ((None, 3), "int32"),
+        "year": ((None, 1), "float32"),
+    }
+
+
+def test_embeddings_are_one_row_a_field_by_hand(model, x):
+    rows = keras.Model(model.input, model.get_layer("embeddings").output)(x)
+    close(rows, rows_of(model, "embedding", x))
+
+
+def test_a_number_that_is_zero_gives_a_zero_row(model, x):
+    rows = keras.Model(model.input, model.get_layer("embeddings").output)(x).numpy()
+    assert x["year"][1] == 0
+    assert not rows[1, 3].any()
+    assert rows[0, 3].all()
+
+
+def test_a_list_of_padding_gives_a_zero_row(model, x):
+    rows = keras.Model(model.input, model.get_layer("embeddings").output)(x).numpy()
+    assert not x["genres"][0].any()
+    assert not rows[0, 2].any()
+
+
+def test_padding_counts_nowhere_whatever_its_weights_are(model, x):
+    before = model(x).numpy()
+    saved = model.get_weights()
+    for layer in ("embedding_genres", "weight_genres"):
+        table = weights_of(model, layer)
+        table[0] = 100
+        model.get_layer(layer).set_weights([table])
+    after = model(x).numpy()
+    model.set_weights(saved)
+    np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize(
+    ("part", "by_hand"),
+    [
+        ("first_order", first_order_of),
+        ("second_order", second_order_of),
+        ("deep", deep_of),
+    ],
+)
+def test_each_part_is_what_its_formula_says(model, x, part, by_hand):
+    close(models.part_models(model)[part](x), by_hand(model, x))
+
+
+def test_deepfm_is_the_plain_sum_of_its_parts_by_hand(model, x):
+    parts = first_order_of(model, x) + second_order_of(model, x) + deep_of(model, x)
+    close(model(x), parts)
+
+
+def test_the_parts_of_a_model_add_up_to_its_output(model, x):
+    outputs = [part(x).numpy() for part in models.part_models(model).values()]
+    assert len(outputs) == 3
+    close(model(x), sum(outputs))
+
+
+@pytest.mark.parametrize("parts", CHOICES, ids="_".join)
+def test_each_choice_of_parts_is_their_sum_and_one_constant(by_parts, parts, x):
+    model = shaken(by_parts[parts])
+    by_hand = {
+        "first_order": first_order_of,
+        "second_order": second_order_of,
+        "deep": deep_of,
+    }
+    expected = sum(by_hand[part](model, x) for part in parts)
+    if parts == ("second_order",):
+        expected = expected + weights_of(model, "rating_with_intercept")
+    close(model(x), expected)
+
+
+@pytest.mark.parametrize("parts", CHOICES, ids="_".join)
+def test_each_choice_of_parts_has_one_constant_that_starts_at_the_intercept(parts, x):
+    model = models.deepfm(SPECS, k=2, units=(3,), intercept=3.5, parts=parts)
+    hidden = model.get_layer("deep_1").bias if "deep" in parts else None
+    constants = [
+        w for w in model.weights if w.shape == (1,) and w is not hidden and w.trainable
+    ]
+    assert [w.numpy().tolist() for w in constants] == [[3.5]]
+    for weight in model.weights:
+        if weight is not constants[0]:
+            weight.assign(0 * weight)
+    np.testing.assert_allclose(model(x).numpy(), 3.5)
+
+
+def test_parts_are_named_in_any_order_and_any_iterable():
+    some = models.deepfm(
+        SPECS, k=2, units=(3,), parts=(p for p in ("deep", "first_order"))
+    )
+    assert some.name == "first_order_deep"
+    assert [*models.part_models(some)] == ["first_order", "deep"]
+
+
+@pytest.mark.parametrize("parts", [(), ("deep", "wide"), "deep", ["FM"]])
+def test_unknown_parts_or_none_are_refused(parts):
+    with pytest.raises(ValueError, match="parts must be some of"):
+        models.deepfm(SPECS, parts=parts)
+
+
+def test_parts_share_the_layers_of_the_model(model):
+    parts = models.part_models(model)
+    for part in parts.values():
+        for layer in part.layers:
+            assert layer is model.get_layer(layer.name)
+    tables = [
+        {w.path for w in parts[p].weights if w.path.startswith("embedding_")}
+        for p in ("second_order", "deep")
+    ]
+    assert tables[0] == tables[1] != set()
+    assert len(tables[0]) == len(SPECS)
+
+
+def test_one_embedding_table_feeds_second_order_and_deep_part(model, x):
+    parts, saved = models.part_models(model), model.get_weights()
+    before = {name: part(x).numpy() for name, part in parts.items()}
+    table = weights_of(model, "embedding_user")
+    model.get_layer("embedding_user").set_weights([table + 1])
+    after = {name: part(x).numpy() for name, part in parts.items()}
+    model.set_weights(saved)
+    changed = {name: (after[name] != before[name]).any() for name in parts}
+    assert changed == {"first_order": False, "second_order": True, "deep": True}
+
+
+def test_the_deep_part_can_be_negative_and_positive(x):
+    part = shaken(models.deepfm(SPECS, k=3, units=(5,), parts=["deep"]))
+    out = part(x).numpy()
+    part.get_layer("deep").set_weights(
+        [-w for w in part.get_layer("deep").get_weights()]
+    )
+    np.testing.assert_allclose(part(x).numpy(), -out, atol=1e-6)
+    assert out.any()
+
+
+def test_a_weighted_model_starts_as_the_plain_sum_with_a_weight_a_part(x):
+    model = shaken(models.deepfm(SPECS, k=3, units=(5, 4), weighted=True))
+    rating = model.get_layer("rating")
+    assert [w.shape for w in rating.weights] == [(3, 1)]
+    rating.set_weights([np.ones((3, 1))])
+    plain = first_order_of(model, x) + second_order_of(model, x) + deep_of(model, x)
+    close(model(x), plain)
+    rating.set_weights([np.array([[2.0], [-1.0], [0.5]])])
+    parts = [part(x).numpy() for part in models.part_models(model).values()]
+    close(model(x), 2 * parts[0] - parts[1] + 0.5 * parts[2])
+    new = models.deepfm(SPECS, k=2, units=(3,), weighted=True)
+    assert new.get_layer("rating").get_weights()[0].tolist() == [[1.0]] * 3
+
+
+@pytest.mark.parametrize("n", [1, N])
+def test_l2_is_the_mean_over_the_batch_of_the_sum_of_squares(x, n):
+    l2 = 0.3
+    model = shaken(models.deepfm(SPECS, k=3, units=(5,), l2=l2))
+    few = {name: values[:n] for name, values in x.items()}
+    model(few)
+    squares = [
+        (rows_of(model, name, few) ** 2).sum() / n for name in ("weight", "embedding")
+    ]
+    found = sorted(float(loss) for loss in model.losses)
+    np.testing.assert_allclose(found, sorted(l2 * s for s in squares), rtol=1e-4)
+
+
+def test_without_l2_nothing_is_charged(model, x):
+    model(x)
+    assert model.losses == []
+
+
+def test_dropout_acts_in_training_only(x):
+    model = shaken(models.deepfm(SPECS, k=3, units=(20,), dropout=0.5))
+    np.testing.assert_array_equal(model(x).numpy(), model(x).numpy())
+    assert (model(x, training=True).numpy() != model(x, training=True).numpy()).any()
+
+
+def test_layers_have_the_names_that_the_diagram_reads(model):
+    fields = ("user", "movie", "genres", "year")
+    expected = {*fields, "first_order", "second_order", "deep", "rating"}
+    expected |= {f"weight_{f}" for f in fields} | {"weights", "weight_genres_mean"}
+    expected |= {f"embedding_{f}" for f in fields} | {"embedding_genres_mean"}
+    expected |= {"embeddings", "weight_year_row", "embedding_year_row"}
+    expected |= {"deep_flatten", "deep_1", "deep_2"}
+    assert {layer.name for layer in model.layers} == expected
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_saved_model_predicts_the_same_and_has_the_same_parts(tmp_path, x, weighted):
+    model = shaken(models.deepfm(SPECS, k=2, units=(3,), l2=0.1, weighted=weighted))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(x).numpy(), model(x).numpy())
+    parts = models.part_models(again)
+    for name, part in models.part_models(model).items():
+        np.testing.assert_array_equal(parts[name](x).numpy(), part(x).numpy())
+
+
+def test_second_order_alone_is_saved_with_its_constant(tmp_path, x, by_parts):
+    model = by_parts["second_order",]
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(x).numpy(), model(x).numpy())
+
+
+def test_one_seed_gives_one_model_and_another_seed_another():
+    models_of = []
+    for seed in (5, 5, 6):
+        keras.utils.set_random_seed(seed)
+        models_of.append(models.deepfm(SPECS, k=2, units=(3,)).get_weights())
+    for a, b in zip(*models_of[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != c).any() for a, c in zip(models_of[0], models_of[2], strict=True))
+
+
+def test_fields_of_one_size_start_with_different_vectors():
+    specs = [FieldSpec("a", CATEGORICAL, 4), FieldSpec("b", CATEGORICAL, 4)]
+    keras.utils.set_random_seed(0)
+    model = models.deepfm(specs, k=2, units=(3,))
+    a, b = weights_of(model, "embedding_a"), weights_of(model, "embedding_b")
+    assert (a != b).all()
+
+
+def test_numpy_integers_in_specs_are_fine(x):
+    specs = [
+        FieldSpec(s.name, s.kind, np.int64(s.size), np.int64(s.length)) for s in SPECS
+    ]
+    assert models.deepfm(specs, k=2, units=(3,))(x).shape == (N, 1)
+
+
+def test_a_single_field_makes_a_model(x):
+    model = shaken(models.deepfm(SPECS[:1], k=2, units=(3,)))
+    assert model({"user": x["user"]}).shape == (N, 1)
+    pairs = models.part_models(model)["second_order"]({"user": x["user"]})
+    np.testing.assert_allclose(pairs, np.zeros((N, 1)), atol=1e-6)

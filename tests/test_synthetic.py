@@ -1,0 +1,94 @@
+"""The planted FM: its terms against plain loops over its weights."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import synthetic
+from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldEncoder
+
+SIZES = {"n": 300, "n_users": 12, "n_movies": 9, "k": 3}
+
+
+@pytest.fixture(scope="module")
+def planted() -> synthetic.Planted:
+    return synthetic.planted_fm(**SIZES, seed=1)
+
+
+def looked_up(planted, field: str, table: dict, row):
+    """x times v of the value, the mean over genres, nothing where there is none."""
+    if field == "year":
+        years = planted.rows.year.to_numpy()
+        return (row.year - years.mean()) / years.std() * table["x"]
+    if field != "genres":
+        return table[getattr(row, field)]
+    found = [table[genre] for genre in row.genres]
+    return sum(found) / len(found) if found else 0.0 * table["Drama"]
+
+
+def test_the_terms_add_up_to_the_rating(planted):
+    total = planted.terms.first_order + planted.terms.second_order + planted.terms.noise
+    np.testing.assert_allclose(planted.rows.rating, total, rtol=1e-12)
+
+
+def test_the_terms_are_those_of_the_planted_weights_and_vectors(planted):
+    for i, row in enumerate(planted.rows.head(50).itertuples()):
+        of = [looked_up(planted, f, planted.weights[f], row) for f in synthetic.KINDS]
+        assert planted.terms.first_order[i] == pytest.approx(planted.w0 + sum(of))
+        of = [looked_up(planted, f, planted.vectors[f], row) for f in synthetic.KINDS]
+        pairs = sum(a @ b for a, b in itertools.combinations(of, 2))
+        assert planted.terms.second_order[i] == pytest.approx(pairs)
+
+
+def test_the_first_fifty_rows_show_every_length_of_a_list(planted):
+    assert {*planted.rows.genres.head(50).map(len)} == {0, 1, 2, 3}
+
+
+def test_the_vectors_have_k_numbers_and_weights_are_numbers(planted):
+    assert {np.shape(v) for t in planted.vectors.values() for v in t.values()} == {(3,)}
+    assert {np.shape(w) for t in planted.weights.values() for w in t.values()} == {()}
+
+
+def test_the_second_order_is_not_small_beside_the_noise(planted):
+    assert planted.terms.second_order.std() > 3 * planted.terms.noise.std()
+
+
+def test_without_interactions_the_second_order_is_zero():
+    none = synthetic.planted_fm(**SIZES, interactions=0)
+    assert not none.terms.second_order.any()
+    assert none.terms.first_order.std() > 0
+
+
+def test_without_noise_the_rating_is_the_fm():
+    exact = synthetic.planted_fm(**SIZES, noise=0)
+    assert not exact.terms.noise.any()
+
+
+def test_the_noise_has_the_standard_deviation_that_is_asked_for():
+    noise = synthetic.planted_fm(**{**SIZES, "n": 4000}, noise=0.5).terms.noise
+    assert abs(noise.std() - 0.5) < 0.05
+    assert abs(noise.mean()) < 0.05
+
+
+def test_one_seed_gives_the_same_rows_and_another_seed_others(planted):
+    again = synthetic.planted_fm(**SIZES, seed=1)
+    pd.testing.assert_frame_equal(again.rows, planted.rows)
+    pd.testing.assert_frame_equal(again.terms, planted.terms)
+    other = synthetic.planted_fm(**SIZES, seed=2)
+    assert (other.rows.rating != planted.rows.rating).any()
+
+
+def test_a_user_and_a_movie_keep_their_columns(planted):
+    rows = planted.rows
+    assert rows.groupby("user_id").gender.nunique().max() == 1
+    assert rows.groupby("movie_id").year.nunique().max() == 1
+    assert rows.groupby("movie_id").genres.nunique().max() == 1
+
+
+def test_the_rows_are_fields_of_the_three_kinds_and_can_be_encoded(planted):
+    assert len(planted.rows) == SIZES["n"]
+    assert {*synthetic.KINDS.values()} == {CATEGORICAL, MULTI, NUMERIC}
+    x = FieldEncoder(synthetic.KINDS).fit(planted.rows).transform(planted.rows)
+    assert {len(values) for values in x.values()} == {SIZES["n"]}
