@@ -6,6 +6,7 @@
 # make clean      remove build/ and .venv
 #
 # ONLY=02 limits run and notebooks to the files whose names start with 02.
+# ARGS=--no-browser is passed on to JupyterLab.
 # PYTHON=python3.12 chooses the Python that the environment is made from.
 
 PYTHON ?= python3
@@ -35,7 +36,7 @@ test: $(STAMP)
 		-n 2 --dist loadscope --no-loadscope-reorder
 
 lab: $(STAMP)
-	$(PY) -m jupyterlab notebooks
+	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python

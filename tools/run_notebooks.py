@@ -4,6 +4,7 @@ python tools/run_notebooks.py [--only 02] [--in-place] [--notebooks DIR] [--buil
 """
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,10 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
+from kernel import Client
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from pages import write_index, write_page
 from tidy import tidy
@@ -36,20 +34,6 @@ except datasets.DataError as error:
 
 class Failed(Exception):
     """A notebook stopped; the message is for the reader."""
-
-
-class ThisPython(KernelSpecManager):
-    """Any kernel is the Python that runs this file, whatever else is installed."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-
-
-class ThisKernel(AsyncKernelManager):
-    """Starts ThisPython; the client that it belongs to ends it."""
-
-    def _kernel_spec_manager_default(self) -> KernelSpecManager:
-        return ThisPython()
 
 
 class Progress:
@@ -108,10 +92,9 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
             if progress.live:
                 progress.show()
 
-    client = NotebookClient(
+    client = Client(
         nb,
-        kernel_manager_class=ThisKernel,
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=CRITICAL"],
         resources={"metadata": {"path": str(path.parent)}},
         timeout=None,
         coalesce_streams=True,
@@ -189,8 +172,8 @@ def main() -> int:
         if not args.no_data:
             get_data()
         run(books, args.build, args.in_place)
-    except Failed as failure:
-        print(f"\n{failure}", file=sys.stderr)
+    except (Failed, KeyboardInterrupt, asyncio.CancelledError) as stop:
+        print(f"\n{str(stop) or 'Stopped.'}", file=sys.stderr)
         return 1
     return 0
 
