@@ -24,5 +24,5 @@ def _import_keras_quietly() -> None:
 
 
 _import_keras_quietly()
-# Every new model makes predict() trace once more; TensorFlow warns of that as a mistake.
+# Every new model makes predict() trace anew; TensorFlow warns of it as a mistake.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)

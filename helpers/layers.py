@@ -10,8 +10,8 @@ class MaskedMean(keras.layers.Layer):
 
     embeddings (batch, L, k), ids (batch, L)  ->  (batch, 1, k)
 
-    Id 0, the padding, counts neither in the sum nor in the number of values. The ids are
-    an argument, and no Keras mask is used: a mask can get lost between two layers.
+    Id 0, the padding, counts neither in the sum nor in the number of values. The ids
+    are an argument, and no Keras mask is used: a mask can get lost on its way.
     """
 
     def call(self, embeddings, ids):

@@ -71,15 +71,14 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     by_id = {str(id(layer)): layer for layer in model.operations}
     for node in dot.get_nodes():
         if layer := by_id.get(node.get_name().strip('"')):
-            node.set_label(_label(layer, _part(layer)))
+            node.set_label(_box(layer, _part(layer)))
             node.set_shape("plain")
-    for edge in dot.get_edges():
-        edge.set("penwidth", "1.2")
-        edge.set("color", "#777777")
-        edge.set("arrowsize", "0.6")
+    dot.set_edge_defaults(color="#777777", arrowsize=0.6)
     looks = {"concentrate": "false", "ordering": "out", "nodesep": 0.1, "ranksep": 0.35}
     for name, value in looks.items():
         dot.set(name, value)
+    for edge in dot.get_edges():
+        edge.set("penwidth", "1.2")
     named = {layer.name: layer for layer in model.operations}
     inputs = [x for x in model.operations if _part(x) == "inputs"]
     stacks = [named[n] for n in ("weights", "embeddings") if n in named]
@@ -90,9 +89,9 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
         for layer in column:
             same.add_node(pydot.Node(str(id(layer))))
         dot.add_subgraph(same)
-    for top_down in (stacks, sums + deep[:1]):
-        for above, below in itertools.pairwise(top_down):
-            dot.add_edge(pydot.Edge(str(id(above)), str(id(below)), style="invis"))
+    pairs = [*itertools.pairwise(stacks), *itertools.pairwise(sums + deep[:1])]
+    for above, below in pairs:
+        dot.add_edge(pydot.Edge(str(id(above)), str(id(below)), style="invis"))
     parts = {_part(layer) for layer in model.operations}
     dot.set("label", _legend([part for part in LABELS if part in parts]))
     text = dot.to_string()
@@ -103,6 +102,7 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     old = [*dict.fromkeys(re.findall(r'(?<=id=")l_\d+', svg))]
     new = f"fill_{zlib.crc32(text.encode()):08x}_"
     svg = re.sub(r'(?<=["#])l_\d+', lambda m: f"{new}{old.index(m[0])}", svg)
+    svg = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
     if path:
         Path(path).write_text(svg, "utf-8")
     return SVG(svg)
@@ -116,23 +116,23 @@ def history(curves, ax=None):
     ax = ax or plt.subplots()[1]
     epochs = range(1, len(curves.train) + 1)
     ax.plot(epochs, curves.train, color=PALETTE["inputs"])
-    ax.annotate("training", (epochs[-1], curves.train[-1]), color="#777777")
+    _label(ax, "training", (epochs[-1], curves.train[-1]), (5, 0), "#777777")
     if curves.valid:
         ax.plot(epochs, curves.valid, color=PALETTE["output"])
-        ax.annotate("validation", (epochs[-1], curves.valid[-1]))
-        best = curves.best_epoch
-        ax.plot(best, curves.valid[best - 1], "o", color=PALETTE["second_order"])
-        ax.annotate(
-            f"best, epoch {best}",
-            (best, curves.valid[best - 1]),
-            xytext=(0, 10),
-            textcoords="offset points",
-            color=PALETTE["second_order"],
-        )
+        _label(ax, "validation", (epochs[-1], curves.valid[-1]), (5, 0), "#333333")
+        best, colour = curves.best_epoch, PALETTE["second_order"]
+        at = (best, curves.valid[best - 1])
+        ax.plot(*at, "o", color=colour)
+        _label(ax, f"best, epoch {best}", at, (0, -14), colour, ha="center")
     ax.set(xlabel="epoch", ylabel="RMSE (stars)")
     ax.margins(x=0.15, y=0.15)
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
+
+
+def _label(ax, text: str, at, offset, colour: str, **kwargs) -> None:
+    looks = {"textcoords": "offset points", "va": "center", "color": colour}
+    ax.annotate(text, at, offset, **looks, **kwargs)
 
 
 def _part(layer) -> str:
@@ -148,7 +148,7 @@ def _colour(part: str) -> str:
     return PALETTE[part]
 
 
-def _label(layer, part: str) -> str:
+def _box(layer, part: str) -> str:
     shape = str(tuple(layer.output.shape)).replace("None", "batch")
     ink = "black" if part == "inputs" else "white"
     cells = (
