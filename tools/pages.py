@@ -29,6 +29,7 @@ p code, li code, td code { background: #f3f3f3; padding: .1em .25em; }
 .prompt, .anchor-link { display: none; }
 img, svg { max-width: 100%; height: auto; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .92rem; }
+table, th, td { border: 0; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; }
 .dataframe th, .dataframe td { text-align: right; }
 math { font-size: 1.1em; font-family: "STIX Two Math", "STIX Math", "Cambria Math",
