@@ -73,11 +73,11 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
         if layer := by_id.get(node.get_name().strip('"')):
             node.set_label(_box(layer, _part(layer)))
             node.set_shape("plain")
-    dot.set_edge_defaults(color="#777777", arrowsize=0.6)
     looks = {"concentrate": "false", "ordering": "out", "nodesep": 0.1, "ranksep": 0.35}
     for name, value in looks.items():
         dot.set(name, value)
     for edge in dot.get_edges():
+        edge.obj_dict["attributes"] |= {"color": '"#777777"', "arrowsize": "0.6"}
         edge.set("penwidth", "1.2")
     named = {layer.name: layer for layer in model.operations}
     inputs = [x for x in model.operations if _part(x) == "inputs"]
