@@ -1,7 +1,6 @@
 """DataFrame -> dict of arrays: three kinds of fields, learned from training rows."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -54,6 +53,8 @@ class FieldEncoder:
         wrong = {name: kind for name, kind in kinds.items() if kind not in KINDS}
         if wrong or not kinds:
             raise ValueError(f"A field is one of {KINDS}, not {wrong or 'nothing'}.")
+        if other := [f for f in self.mean_for_missing if kinds.get(f) != NUMERIC]:
+            raise ValueError(f"No numeric fields, so without a mean: {other}.")
         self.learned: dict[str, dict] = {}
 
     def fit(self, rows: pd.DataFrame) -> "FieldEncoder":
@@ -165,10 +166,9 @@ class FieldEncoder:
 
 def _lists(column: pd.Series) -> tuple[list, np.ndarray]:
     """The distinct list objects (rows of a movie share one), and that of each row."""
-    objects = column.to_numpy(dtype=object)
-    ids = np.fromiter(map(id, objects), dtype="int64", count=len(objects))
-    _, first, row = np.unique(ids, return_index=True, return_inverse=True)
-    lists = [objects[i] for i in first]
+    objects = column.tolist()
+    row, _ = pd.factorize(np.array([*map(id, objects)], dtype="int64"))
+    lists = [*{id(value): value for value in objects}.values()]
     bad = [not isinstance(v, list | tuple) or None in map(_type, v) for v in lists]
     _refuse(column, np.array(bad, dtype=bool)[row], "is no list of text or numbers")
     return lists, row
@@ -180,7 +180,7 @@ def _refuse(column, bad, what: str = "has no usable value") -> None:
         rows = column[np.asarray(bad)]
         raise ValueError(
             f"Column {column.name!r} {what} in {len(rows)} of {len(column)} rows, the "
-            f"first {rows.iloc[0]!r}, in rows {rows.index[:5].tolist()}. Mend them."
+            f"first {rows.tolist()[0]!r}, in rows {rows.index[:5].tolist()}. Mend them."
         )
 
 
@@ -188,7 +188,7 @@ def _type(value) -> str | None:
     """What a value of a vocabulary is; None where it can be no such value."""
     if isinstance(value, str):
         return "text"
-    return "numbers" if isinstance(value, Real) and math.isfinite(value) else None
+    return "numbers" if isinstance(value, Real) and np.isfinite(value) else None
 
 
 def _vocabulary(name: str, values) -> list:

@@ -223,6 +223,12 @@ def test_the_mean_stands_for_nan_only(value):
         encoded([1.0, 2.0], rows, NUMERIC, mean_for_missing=["f"])
 
 
+def test_the_mean_is_offered_to_numeric_fields_only():
+    for name in ("misspelt", "job"):
+        with pytest.raises(ValueError, match=name):
+            FieldEncoder({"f": NUMERIC, "job": CATEGORICAL}, mean_for_missing=[name])
+
+
 def test_a_training_column_without_any_number_is_refused():
     with pytest.raises(ValueError, match=r"'f'.*in 2 of 2 rows"):
         encoded([np.nan, np.nan], [1.0], NUMERIC, mean_for_missing=["f"])
