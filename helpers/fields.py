@@ -144,7 +144,7 @@ class FieldEncoder:
     def _encode_categorical(self, column: pd.Series) -> np.ndarray:
         _refuse(column, column.isna())
         values = self.learned[column.name]["values"]
-        ids = np.maximum(pd.Index(values).get_indexer(column) + FIRST_VALUE, UNKNOWN)
+        ids = pd.Index(values).get_indexer(column) + FIRST_VALUE  # unseen: -1 + 2
         other, kind = ids == UNKNOWN, _type(values[0])
         other[other] = [_type(value) != kind for value in column[other]]
         _refuse(column, other, f"does not hold {kind}, as training did,")

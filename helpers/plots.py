@@ -67,6 +67,7 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     Drawn by the `dot` program where it is on PATH, else by pygraphviz. Raises
     RuntimeError, saying what to install, where there is neither.
     """
+    model = keras.Model(model.inputs, model.outputs)  # also where it is Sequential
     dot = keras.utils.model_to_dot(model, rankdir="LR", dpi=72, splines="spline")
     by_id = {str(id(layer)): layer for layer in model.operations}
     for node in dot.get_nodes():
@@ -74,8 +75,7 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
             node.set_label(_box(layer, _part(layer)))
             node.set_shape("plain")
     looks = {"concentrate": "false", "ordering": "out", "nodesep": 0.1, "ranksep": 0.35}
-    for name, value in looks.items():
-        dot.set(name, value)
+    dot.obj_dict["attributes"] |= looks
     for edge in dot.get_edges():
         edge.obj_dict["attributes"] |= {"color": '"#777777"', "arrowsize": "0.6"}
         edge.set("penwidth", "1.2")
