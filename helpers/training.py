@@ -89,12 +89,15 @@ def fit(
     epochs: int = 30,
     batch_size: int = 2048,
     learning_rate: float = 1e-3,
+    decay: bool = False,
     patience: int = 2,
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> History:
     """Compile with Adam and squared error, then fit; one live line tells how it goes.
 
+    decay: let the learning rate fall to zero over `epochs`, along half a cosine
+        (Loshchilov and Hutter 2017, eq. 5 without restarts).
     With `valid` training stops `patience` epochs after the best validation RMSE and the
     weights of that epoch are restored. checkpoint: a path ending in .weights.h5 that
     always holds the best weights so far.
@@ -107,8 +110,12 @@ def fit(
     for part in (train, valid) if valid is not None else (train,):
         _check(model, part)
     keras.utils.set_random_seed(seed)
+    rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
+    if decay:
+        steps = epochs * math.ceil(len(train.y) / batch_size)
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
-        keras.optimizers.Adam(learning_rate),
+        keras.optimizers.Adam(rate),
         loss="mse",
         metrics=[keras.metrics.RootMeanSquaredError(name="rmse")],
         steps_per_execution=10,  # a fifth of a step's time is its start

@@ -1,51 +1,238 @@
 """Plants known bugs in the helpers, one at a time: a check of the course must fail.
 
-The code cells of a notebook's Setup and of the sections named are run in this process,
-on a small part of ml-100k. Without the bug they must pass; with it a check must fail.
+A bug is a piece of a helper's source and what a tired author would have written. The
+code cells of a notebook's Setup and of the sections named are run in this process, on
+ml-100k. Without the bug they pass; with it a check, and nothing else, stops them.
 """
 
+import inspect
 import json
-from dataclasses import dataclass, replace
+import sys
+import textwrap
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
+import pytest
 
-from helpers import datasets
+from helpers import checks, datasets, fields, layers, models, training
 
-matplotlib.use("Agg")
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ANYTHING = checks.Bound(-float("inf"), float("inf"))
 
 
-@dataclass(frozen=True)
-class Bug:
-    """`owner.name` becomes `wrong`; the sections of the notebook must notice."""
+class Bug(NamedTuple):
+    """In owner.name, `right` becomes `wrong`."""
 
     says: str
     owner: Any
     name: str
-    wrong: Any
-    notebook: str
+    right: str
+    wrong: str
     sections: tuple[str, ...]
 
 
-def wrongly(owner, name):
-    """Register a function as the wrong version of owner.name; filled in below."""
+SPLIT = ("01", "One row a rating", "Split first")
+LISTS = (*SPLIT, "Lists of values")
+NUMBERS = (*SPLIT, "Numbers")
+WAY = (*SPLIT, "Save and load", "The way of the data")
+MEAN = ("02", "Input layers", "The mean of a list")
+STACK = ("02", "Input layers", "The layer stack")
+PAIRS = ("03", "A weight for every pair", "From a loop to a layer")
+NOTHING = (*PAIRS, "What must not interact")
+MLP = ("04", "One row of numbers")
+SHARED = (*MLP, "One set of embeddings")
+LINEAR = ("04", "The last layer is linear")
+TRAINED = ("05", "Three parts, one sum", "Training")
 
-    def register(function):
-        return (owner, name, function)
-
-    return register
-
-
-def small_load(name=None, data_dir=None):
-    """ml-100k's first 200 users, as if that were all."""
-    whole = small_load.whole = small_load.whole or small_load.real("ml-100k")
-    ratings = whole.ratings[whole.ratings.user_id <= 200]
-    return replace(whole, ratings=ratings.reset_index(drop=True))
-
-
-small_load.whole, small_load.real = None, datasets.load
+BUGS = (
+    Bug(
+        "the join changes the order of the ratings",
+        datasets.MovieLens,
+        "joined",
+        "self.ratings.join(",
+        "self.ratings.sort_values('movie_id').join(",
+        SPLIT,
+    ),
+    Bug(
+        "validation and test rows are taken from the ends of the file",
+        training,
+        "split",
+        "np.random.default_rng(seed).permutation(n)",
+        "np.arange(n)",
+        SPLIT,
+    ),
+    Bug(
+        "training rows are also test rows",
+        training,
+        "split",
+        "rows.iloc[train], rows",
+        "rows.iloc[order], rows",
+        SPLIT,
+    ),
+    Bug(
+        "the encoder learns from all rows, test rows included",
+        training,
+        "prepare",
+        ".fit(parts[0])",
+        ".fit(rows)",
+        WAY,
+    ),
+    Bug(
+        "an unseen value gets id 0, the padding",
+        fields.FieldEncoder,
+        "_encode_categorical",
+        "get_indexer(column) + FIRST_VALUE",
+        "get_indexer(column) + 1",
+        ("01", "Rows that do not fit"),
+    ),
+    Bug(
+        "lists are cut at their front",
+        fields.FieldEncoder,
+        "_encode_multi",
+        "encoded[: len(values)] = [ids.get(value, UNKNOWN) for value in values]",
+        "encoded[: len(values[-3:])] = [ids.get(v, UNKNOWN) for v in values[-3:]]",
+        LISTS,
+    ),
+    Bug(
+        "rare genres are dropped from the vocabulary",
+        fields.FieldEncoder,
+        "fit",
+        "_vocabulary(name, [v for entry in lists for v in entry])",
+        "_vocabulary(name, [v for entry in lists for v in entry])[:14]",
+        LISTS,
+    ),
+    Bug(
+        "a missing number counts as zero, not as the mean",
+        fields.FieldEncoder,
+        "_encode_numeric",
+        "nan=0.0",
+        "nan=-learned['mean'] / learned['scale']",
+        ("01", "Rows that do not fit"),
+    ),
+    Bug(
+        "a number is not scaled",
+        fields.FieldEncoder,
+        "fit",
+        "float(np.nanstd(values))",
+        "1.0",
+        NUMBERS,
+    ),
+    Bug(
+        "padding counts in the mean",
+        layers.MaskedMean,
+        "call",
+        "ops.sum(present, axis=1, keepdims=True)",
+        "float(ids.shape[1])",
+        MEAN,
+    ),
+    Bug(
+        "a list without values gives NaN",
+        layers.MaskedMean,
+        "call",
+        "ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)",
+        "ops.sum(present, axis=1, keepdims=True)",
+        MEAN,
+    ),
+    Bug(
+        "the padding has a row that interacts",
+        layers.MaskedMean,
+        "call",
+        "embeddings * present",
+        "embeddings",
+        NOTHING,
+    ),
+    Bug(
+        "a number enters with a bias",
+        models,
+        "embed",
+        "use_bias=False",
+        "use_bias=True",
+        STACK,
+    ),
+    Bug(
+        "the first order has no intercept",
+        layers.SumWithIntercept,
+        "call",
+        " + self.w0",
+        "",
+        STACK,
+    ),
+    Bug(
+        "pairs are counted twice",
+        layers.PairwiseInteractions,
+        "call",
+        "0.5 * ",
+        "",
+        PAIRS,
+    ),
+    Bug(
+        "values meet themselves",
+        layers.PairwiseInteractions,
+        "call",
+        "square_of_sum - sum_of_squares",
+        "square_of_sum",
+        PAIRS,
+    ),
+    Bug(
+        "pairs are summed over the batch",
+        layers.PairwiseInteractions,
+        "call",
+        "axis=1, keepdims=True)",
+        "keepdims=True) * ops.ones_like(inputs[:, 0, :1])",
+        PAIRS,
+    ),
+    Bug(
+        "the deep part's output is a ReLU",
+        models,
+        "deep_part",
+        '        name="deep",',
+        '        activation="relu", name="deep",',
+        MLP,
+    ),
+    Bug(
+        "hidden layers are linear",
+        models,
+        "deep_part",
+        'activation="relu", ',
+        "",
+        MLP,
+    ),
+    Bug(
+        "the deep part has embeddings of its own",
+        models,
+        "deepfm",
+        "deep_part(embeddings",
+        "deep_part(embed(x, specs, k, name='own')",
+        SHARED,
+    ),
+    Bug(
+        "scores are not clipped to the rating scale",
+        training,
+        "scores",
+        "np.clip(predicted, *SCALE)",
+        "predicted",
+        LINEAR,
+    ),
+    Bug(
+        "the weights of the last epoch are kept, not those of the best",
+        training,
+        "fit",
+        "restore_best_weights=True",
+        "restore_best_weights=False",
+        TRAINED,
+    ),
+    Bug(
+        "the checkpoint holds the last epoch, not the best",
+        training,
+        "fit",
+        "save_best_only=True",
+        "save_best_only=False",
+        TRAINED,
+    ),
+)
 
 
 def sections(number: str) -> list[tuple[str, list[str]]]:
@@ -62,15 +249,70 @@ def sections(number: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def run(number: str, wanted: tuple[str, ...], monkeypatch) -> None:
-    """Run Setup and the wanted sections of a notebook."""
-    monkeypatch.setattr(datasets, "load", small_load)
+def run(wanted: tuple[str, ...]) -> None:
+    """Run Setup and the wanted sections of a notebook; wanted[0] is its number."""
+    number, *headings = wanted
     cells = sections(number)
-    unknown = {*wanted} - {head for head, _ in cells}
+    unknown = {*headings} - {head for head, _ in cells}
     assert not unknown, f"notebook {number} has no section {unknown}"
-    namespace = {"__name__": "notebook", "display": print}
+    namespace = {"__name__": "notebook"}
     for head, sources in cells:
-        if head in ("", "Setup", *wanted):
+        if head in ("Setup", *headings):
             for source in sources:
                 exec(compile(source, f"{number} {head}", "exec"), namespace)
+
+
+def plant(bug: Bug, monkeypatch) -> None:
+    """Replace owner.name by the version with the bug."""
+    found = inspect.getattr_static(bug.owner, bug.name)
+    source = textwrap.dedent(inspect.getsource(found))
+    assert source.count(bug.right) == 1, f"{bug.name} has no single {bug.right!r}"
+    namespace = vars(sys.modules[found.__module__])
+    before = dict(namespace)
+    exec(source.replace(bug.right, bug.wrong), namespace)
+    planted = namespace[bug.name]
+    namespace.pop(bug.name)
+    namespace.update(before)
+    monkeypatch.setattr(bug.owner, bug.name, planted)
+
+
+@pytest.fixture(scope="module")
+def movielens():
+    """Notebook number -> data: all of ml-100k, fewer users where a model is trained."""
+    whole = datasets.load("ml-100k")
+    ratings = whole.ratings[whole.ratings.user_id <= 150].reset_index(drop=True)
+    few = replace(whole, ratings=ratings)
+    return defaultdict(lambda: whole, {"05": few})
+
+
+@pytest.fixture
+def as_a_reader(movielens, monkeypatch):
+    """Run sections as a reader would, without figures and whatever the bounds."""
+    monkeypatch.setattr(
+        checks, "load_bounds", lambda name: defaultdict(lambda: ANYTHING)
+    )
+    path, backend = [*sys.path], matplotlib.get_backend()
+    settings = matplotlib.rcParams.copy()
+    matplotlib.use("Agg")
+
+    def go(wanted):
+        monkeypatch.setattr(datasets, "load", lambda: movielens[wanted[0]])
+        run(wanted)
+
+    yield go
     matplotlib.pyplot.close("all")
+    matplotlib.use(backend)
+    matplotlib.rcParams.update(settings)
+    sys.path[:] = path
+
+
+@pytest.mark.parametrize("wanted", dict.fromkeys(bug.sections for bug in BUGS), ids=str)
+def test_without_a_bug_the_sections_hold(wanted, as_a_reader):
+    as_a_reader(wanted)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.says)
+def test_a_check_of_the_course_notices(bug, as_a_reader, monkeypatch):
+    plant(bug, monkeypatch)
+    with pytest.raises(AssertionError, match=r"^fails: "):
+        as_a_reader(bug.sections)

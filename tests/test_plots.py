@@ -230,6 +230,11 @@ def test_the_style_sets_the_look_of_the_course():
 
 
 @needs_pygraphviz
+def test_a_sequential_model_is_drawn_too():
+    layers = [keras.Input((2,)), keras.layers.Dense(3, name="deep_1")]
+    assert ">deep_1<" in plots.architecture(keras.Sequential(layers)).data
+
+
 def test_a_model_of_other_names_is_drawn_too():
     x = keras.Input((2,), name="a&b")
     model = keras.Model(x, keras.layers.Dense(1, name="line<1>")(x))

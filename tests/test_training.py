@@ -185,6 +185,21 @@ def test_training_brings_the_error_down(data):
     assert curves.best_epoch == len(curves.train) == 8
 
 
+def test_the_learning_rate_falls_to_zero_along_half_a_cosine(data):
+    rates = {}
+    for decay in (True, False):
+        model, _ = trained(data, epochs=3, patience=9, decay=decay)
+        adam = model.optimizer
+        steps = 3 * int(np.ceil(len(data.train.y) / 64))
+        assert int(adam.iterations) == steps
+        now = float(adam.learning_rate)
+        adam.iterations.assign(steps // 2)
+        rates[decay] = now, float(adam.learning_rate)
+    half = 0.03 * (1 + np.cos(np.pi * (steps // 2) / steps)) / 2
+    np.testing.assert_allclose(rates[True], [0.0, half], atol=1e-6)
+    np.testing.assert_allclose(rates[False], [0.03, 0.03], atol=1e-6)
+
+
 def test_early_stopping_waits_patience_epochs_and_restores_the_best(overfitted):
     model, curves = trained(overfitted, epochs=30, patience=3, learning_rate=0.1)
     assert len(curves.valid) == curves.best_epoch + 3 < 30
