@@ -17,11 +17,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 TAGS = {
     "nbval-ignore-output",  # noisy values: shown here, judged in the next cell
-    "nbval-raises-exception",
-    "raises-exception",
     "exercise",
-    "solution",
-    "slow",
 }
 OPENING = ["**Question.**", "**You leave with.**", "**Needs.**", "**Time.**"]
 CLOSING = ["What we showed", "What we did not show", "Exercises", "Next"]
@@ -132,11 +128,9 @@ def sections_are_checked(book: Book) -> Iterator[str]:
 
 
 def ran_clean(book: Book) -> Iterator[str]:
-    raises = {"raises-exception", "nbval-raises-exception"}
     for cell in book.code:
-        tags = cell.metadata.get("tags", [])
         for output in cell.outputs:
-            if output.output_type == "error" and not raises & set(tags):
+            if output.output_type == "error":
                 yield f"{output.ename} in the output of {quoted(cell)}"
             if output.get("name") == "stderr":
                 yield f"stderr in the output of {quoted(cell)}"
@@ -410,13 +404,6 @@ def test_the_last_notebook_needs_no_next():
     book.last = True
     assert list(closing_is_whole(book)) == []
     assert list(closing_is_whole(Book(book.path, book.nb, last=False)))
-
-
-def test_an_expected_error_is_fine():
-    book = good()
-    output(3, error())(book)
-    tag(3, "raises-exception")(book)
-    assert list(ran_clean(book)) == []
 
 
 def test_reading_bounds_is_no_check():

@@ -154,8 +154,10 @@ def test_notes_of_the_drawing_library_are_kept_from_stderr(model, monkeypatch, c
 
 def place_dot(folder: Path, lines: str, monkeypatch) -> None:
     """A program named dot, the only one on PATH."""
-    program = folder / "dot"
-    program.write_text(f"#!{sys.executable}\nimport sys\n{lines}\n", "utf-8")
+    program, script = folder / "dot", folder / "dot.py"
+    script.write_text(f"import sys\n{lines}\n", "utf-8")
+    start = f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n'
+    program.write_text(start, "utf-8")
     program.chmod(0o755)
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(folder))

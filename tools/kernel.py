@@ -24,7 +24,10 @@ class Client(NotebookClient):
     """Runs one notebook; Ctrl-C ends the kernel and is a KeyboardInterrupt."""
 
     def __init__(self, nb, **options):
-        super().__init__(nb, kernel_manager_class=_ThisKernel, **options)
+        quiet = ["--log-level=CRITICAL"]
+        super().__init__(
+            nb, kernel_manager_class=_ThisKernel, extra_arguments=quiet, **options
+        )
 
     async def _async_cleanup_kernel(self) -> None:
         if self.km is None:  # the client's own signal handler has ended it

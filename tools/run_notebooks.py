@@ -94,7 +94,6 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
 
     client = Client(
         nb,
-        extra_arguments=["--log-level=CRITICAL"],
         resources={"metadata": {"path": str(path.parent)}},
         timeout=None,
         coalesce_streams=True,
