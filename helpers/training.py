@@ -1,4 +1,4 @@
-"""Split, encode, fit and evaluate: the same way for every model of the course."""
+"""Encode, fit and evaluate: the same way for every model of the course."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import fields
+from helpers import fields, splits
 from helpers.progress import History, ProgressLine
 
 SCALE = (1.0, 5.0)
@@ -39,24 +39,6 @@ class Scores(NamedTuple):
     mae: float
 
 
-def split(rows: pd.DataFrame, seed: int):
-    """Random parts: a tenth to test, a tenth to validation, the rest to training.
-
-    The order is numpy.random.default_rng(seed).permutation(n): test rows are the first
-    n // 10 of it, validation rows the next n // 10.
-
-    ->  (train, valid, test), DataFrames without a row in common
-
-    Raises ValueError for fewer than ten rows.
-    """
-    n = len(rows)
-    if n < 10:
-        raise ValueError(f"{n} rows cannot be split: ten are needed at least.")
-    order = np.random.default_rng(seed).permutation(n)
-    test, valid, train = np.split(order, [n // 10, 2 * (n // 10)])
-    return rows.iloc[train], rows.iloc[valid], rows.iloc[test]
-
-
 def encode(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> Part:
     """The Part of these rows. Raises ValueError for ratings that are missing or NaN."""
     if "rating" not in rows.columns:
@@ -70,12 +52,17 @@ def encode(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> Part:
 def prepare(
     rows: pd.DataFrame, seed: int, kinds: Mapping[str, str] = fields.MOVIELENS
 ) -> Prepared:
-    """Split, learn the encoder from the training rows, encode all three parts.
+    """Split at random, then encode_parts. rows: one a rating, as MovieLens.joined()."""
+    return encode_parts(splits.random_rows(rows, seed), kinds)
 
-    rows: one a rating, such as MovieLens.joined(). NaN in a numeric field stands for
-    the training mean.
+
+def encode_parts(
+    parts: splits.Split, kinds: Mapping[str, str] = fields.MOVIELENS
+) -> Prepared:
+    """Learn the encoder from the training rows, the first part, and encode all three.
+
+    NaN in a numeric field stands for the training mean.
     """
-    parts = split(rows, seed)
     numeric = [name for name, kind in kinds.items() if kind == fields.NUMERIC]
     encoder = fields.FieldEncoder(kinds, mean_for_missing=numeric).fit(parts[0])
     return Prepared(*(encode(encoder, part) for part in parts), encoder)

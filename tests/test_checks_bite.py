@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import matplotlib
 import pytest
 
-from helpers import checks, datasets, fields, layers, models, training
+from helpers import checks, datasets, fields, layers, models, splits, training
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 ANYTHING = checks.Bound(-float("inf"), float("inf"))
@@ -58,26 +58,26 @@ BUGS = (
     ),
     Bug(
         "validation and test rows are taken from the ends of the file",
-        training,
-        "split",
+        splits,
+        "random_rows",
         "np.random.default_rng(seed).permutation(n)",
         "np.arange(n)",
         SPLIT,
     ),
     Bug(
         "training rows are also test rows",
-        training,
-        "split",
-        "rows.iloc[train], rows",
-        "rows.iloc[order], rows",
+        splits,
+        "random_rows",
+        "rows.iloc[train], ",
+        "rows, ",
         SPLIT,
     ),
     Bug(
         "the encoder learns from all rows, test rows included",
         training,
-        "prepare",
+        "encode_parts",
         ".fit(parts[0])",
-        ".fit(rows)",
+        ".fit(pd.concat(parts))",
         WAY,
     ),
     Bug(

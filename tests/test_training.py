@@ -1,4 +1,4 @@
-"""Split, encode, fit and evaluate, and the line that tells how a training goes."""
+"""Encode, fit and evaluate, and the line that tells how a training goes."""
 
 import io
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import models, progress, training
+from helpers import models, progress, splits, training
 from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldEncoder
 from helpers.progress import History, ProgressLine
 from helpers.training import Part
@@ -59,46 +59,12 @@ def overfitted(data):
     return data._replace(train=data.train._replace(y=noise))
 
 
-# split
-
-
-@pytest.mark.parametrize("seed", [0, 3])
-@pytest.mark.parametrize("n", [10, 19, 100, 257])
-def test_the_split_is_the_one_that_is_written_down(n, seed):
-    rows = pd.DataFrame({"row": np.arange(n)}, index=np.arange(n)[::-1] + 5)
-    train, valid, test = (part.row.to_numpy() for part in training.split(rows, seed))
-    order = np.random.default_rng(seed).permutation(n)
-    tenth = n // 10
-    np.testing.assert_array_equal(test, order[:tenth])
-    np.testing.assert_array_equal(valid, order[tenth : 2 * tenth])
-    np.testing.assert_array_equal(train, order[2 * tenth :])
-    assert sorted([*train, *valid, *test]) == list(range(n))
-
-
-def test_the_order_of_the_split_does_not_depend_on_the_content():
-    one, two = pd.DataFrame({"a": range(50)}), pd.DataFrame({"b": ["x"] * 50})
-    for a, b in zip(training.split(one, 7), training.split(two, 7), strict=True):
-        np.testing.assert_array_equal(a.index, b.index)
-
-
-def test_rows_keep_their_columns_and_labels_in_a_split():
-    rows = table(30)
-    for part in training.split(rows, 0):
-        pd.testing.assert_frame_equal(part, rows.loc[part.index])
-
-
-@pytest.mark.parametrize("n", [0, 9])
-def test_fewer_than_ten_rows_cannot_be_split(n):
-    with pytest.raises(ValueError, match=f"^{n} rows cannot be split"):
-        training.split(table(20).head(n), 0)
-
-
 # encode and prepare
 
 
 def test_a_movie_that_only_test_rows_have_is_unknown():
     rows = table(100)
-    train, valid, test = training.split(rows, 0)
+    train, valid, test = splits.random_rows(rows, 0)
     rows.loc[test.index[:2], "movie"] = 999
     rows.loc[valid.index[:1], "movie"] = 998
     data = training.prepare(rows, 0, KINDS)
@@ -111,7 +77,7 @@ def test_a_movie_that_only_test_rows_have_is_unknown():
 
 def test_numbers_are_scaled_by_the_training_rows_alone():
     rows = table(100)
-    _, valid, test = training.split(rows, 0)
+    _, valid, test = splits.random_rows(rows, 0)
     rows.loc[[*valid.index, *test.index], "year"] += 1000
     year = training.prepare(rows, 0, KINDS).train.x["year"]
     np.testing.assert_allclose([year.mean(), year.std()], [0, 1], atol=1e-4)
@@ -120,7 +86,7 @@ def test_numbers_are_scaled_by_the_training_rows_alone():
 def test_the_parts_hold_the_ratings_and_rows_of_the_split():
     rows = table(100)
     data = training.prepare(rows, 4, KINDS)
-    for part, expected in zip(data[:3], training.split(rows, 4), strict=True):
+    for part, expected in zip(data[:3], splits.random_rows(rows, 4), strict=True):
         pd.testing.assert_frame_equal(part.rows, expected)
         assert part.y.dtype == "float32"
         assert part.y.shape == (len(expected), 1)

@@ -1,0 +1,73 @@
+"""Split functions: which rows train, validate and test. Each answers its own question.
+
+All give (train, valid, test), DataFrames without a row in common that hold every row.
+"""
+
+import numpy as np
+import pandas as pd
+
+Split = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def random_rows(rows: pd.DataFrame, seed: int) -> Split:
+    """Random rows: how well are missing ratings of known users filled in?
+
+    The order is numpy.random.default_rng(seed).permutation(n): test rows are the first
+    n // 10 of it, validation rows the next n // 10, the rest is training.
+
+    Raises ValueError for fewer than ten rows.
+    """
+    n = _at_least_ten(len(rows), "rows")
+    test, valid, train = _tenths(np.random.default_rng(seed).permutation(n))
+    return rows.iloc[train], rows.iloc[valid], rows.iloc[test]
+
+
+def unseen_users(rows: pd.DataFrame, seed: int, user: str = "user_id") -> Split:
+    """Random users with all their rows: how well is a newcomer served?
+
+    A tenth of the users to test, a tenth to validation; rows stay in their order.
+
+    Raises ValueError for fewer than ten users.
+    """
+    code, users = pd.factorize(rows[user], use_na_sentinel=False)
+    n = _at_least_ten(len(users), f"values of {user!r}")
+    tenths = _tenths(np.random.default_rng(seed).permutation(n))
+    test, valid, train = (np.isin(code, tenth) for tenth in tenths)
+    return rows[train], rows[valid], rows[test]
+
+
+def later_ratings(rows: pd.DataFrame, time: str = "timestamp") -> Split:
+    """The last tenth in time to test, the tenth before to validation: what comes next?
+
+    No row is older than any row of the part before. Rows of one moment stay together,
+    so that the later parts can be a little smaller than a tenth.
+
+    Raises ValueError for fewer than ten rows, for times that are missing, and where so
+    many rows share a moment that a part stays empty.
+    """
+    n = _at_least_ten(len(rows), "rows")
+    when = rows[time]
+    if when.isna().any():
+        raise ValueError(f"{when.isna().sum()} of {n} rows have no {time!r}.")
+    in_order = np.sort(when.to_numpy())
+    # the first row after the last one that the part before must still hold
+    begins = [in_order[n - tenths * (n // 10) - 1] for tenths in (2, 1)]
+    valid, test = when > begins[0], when > begins[1]
+    parts = rows[~valid], rows[valid & ~test], rows[test]
+    if not all(map(len, parts)):
+        raise ValueError(
+            f"Column {time!r} tells only {when.nunique()} moments apart in {n} rows: "
+            "too few to split by time. Does this set have timestamps?"
+        )
+    return parts
+
+
+def _at_least_ten(n: int, what: str) -> int:
+    if n < 10:
+        raise ValueError(f"{n} {what} cannot be split: ten are needed at least.")
+    return n
+
+
+def _tenths(order: np.ndarray) -> list[np.ndarray]:
+    """The first tenth, the second, and the rest."""
+    return np.split(order, [len(order) // 10, 2 * (len(order) // 10)])

@@ -1,0 +1,123 @@
+"""Splits: every row in one part, nothing of a later part known to an earlier one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import datasets, splits
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def table(users: list[int], times: list[int] | None = None) -> pd.DataFrame:
+    """One row a user named; the index tells the rows apart and is in no order."""
+    n = len(users)
+    rows = pd.DataFrame({"user_id": users, "timestamp": times or [*range(n)]})
+    return rows.assign(rating=3.0).set_index(np.arange(n)[::-1] * 3 + 5)
+
+
+def assert_partition(parts: splits.Split, rows: pd.DataFrame) -> None:
+    """Every row in one part, none twice, columns and labels as they were."""
+    together = pd.concat(parts)
+    assert together.index.is_unique
+    pd.testing.assert_frame_equal(together.loc[rows.index], rows)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("n", [10, 19, 100, 257])
+def test_random_rows_are_those_that_are_written_down(n, seed):
+    rows = table([1] * n)
+    train, valid, test = splits.random_rows(rows, seed)
+    order, tenth = np.random.default_rng(seed).permutation(n), n // 10
+    pd.testing.assert_frame_equal(test, rows.iloc[order[:tenth]])
+    pd.testing.assert_frame_equal(valid, rows.iloc[order[tenth : 2 * tenth]])
+    pd.testing.assert_frame_equal(train, rows.iloc[order[2 * tenth :]])
+    assert_partition((train, valid, test), rows)
+
+
+def test_random_rows_do_not_depend_on_the_content():
+    one, two = pd.DataFrame({"a": range(50)}), pd.DataFrame({"b": ["x"] * 50})
+    for a, b in zip(
+        splits.random_rows(one, 7), splits.random_rows(two, 7), strict=True
+    ):
+        np.testing.assert_array_equal(a.index, b.index)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=200), SEEDS)
+def test_no_user_is_in_two_parts(extra, seed):
+    users = [*range(10), *extra]
+    rows = table(users)
+    parts = splits.unseen_users(rows, seed)
+    assert_partition(parts, rows)
+    seen = [{*part.user_id} for part in parts]
+    assert sum(map(len, seen)) == len({*users})
+    tenth = len({*users}) // 10
+    assert [len(s) for s in seen[1:]] == [tenth, tenth]
+
+
+def test_other_seeds_choose_other_users():
+    rows = table([*range(200)])
+    drawn = {tuple(splits.unseen_users(rows, seed)[2].user_id) for seed in range(5)}
+    assert len(drawn) == 5
+
+
+@given(st.lists(st.integers(0, 1000), min_size=10, max_size=200))
+def test_no_row_is_older_than_any_of_the_part_before(times):
+    rows = table([1] * len(times), times)
+    try:
+        parts = splits.later_ratings(rows)
+    except ValueError as error:
+        assert "moments apart" in str(error)
+        later = sorted(times)[-2 * (len(times) // 10) - 1 :]
+        assert len({*later}) < 3 or len({*times}) < 3 or later.count(max(later)) > 1
+        return
+    assert_partition(parts, rows)
+    train, valid, test = (part.timestamp for part in parts)
+    assert train.max() < valid.min() <= valid.max() < test.min()
+    assert len(test) <= len(times) // 10
+    assert len(valid) + len(test) <= 2 * (len(times) // 10)
+
+
+def test_later_ratings_are_the_last_tenths_where_every_moment_is_its_own():
+    rows = table([1] * 57, [*np.random.default_rng(0).permutation(57)])
+    train, valid, test = splits.later_ratings(rows)
+    assert sorted(test.timestamp) == [52, 53, 54, 55, 56]
+    assert sorted(valid.timestamp) == [47, 48, 49, 50, 51]
+
+
+@pytest.mark.parametrize("n", [0, 9])
+@pytest.mark.parametrize(
+    ("split", "what"),
+    [
+        (lambda rows: splits.random_rows(rows, 0), "rows"),
+        (lambda rows: splits.unseen_users(rows, 0), "values of 'user_id'"),
+        (splits.later_ratings, "rows"),
+    ],
+)
+def test_fewer_than_ten_cannot_be_split(split, what, n):
+    with pytest.raises(ValueError, match=f"^{n} {what} cannot be split"):
+        split(table([*range(9)]).head(n))
+
+
+@pytest.mark.parametrize("times", [[0] * 40, [0] * 20 + [1] * 20])
+def test_a_set_without_timestamps_cannot_be_split_by_time(times):
+    with pytest.raises(ValueError, match="'timestamp' tells only .* moments apart"):
+        splits.later_ratings(table([1] * 40, times))
+
+
+def test_a_missing_time_is_refused():
+    rows = table([1] * 40)
+    rows["timestamp"] = rows.timestamp.where(rows.timestamp > 2)
+    with pytest.raises(ValueError, match="^3 of 40 rows have no 'timestamp'"):
+        splits.later_ratings(rows)
+
+
+def test_the_splits_hold_on_real_ratings():
+    rows = datasets.load("ml-100k").ratings
+    for parts in (splits.unseen_users(rows, 0), splits.later_ratings(rows)):
+        assert_partition(parts, rows)
+        assert all(0.05 < len(part) / len(rows) < 0.15 for part in parts[1:])
+    train, valid, test = (part.timestamp for part in splits.later_ratings(rows))
+    assert train.max() < valid.min() <= valid.max() < test.min()
