@@ -71,17 +71,17 @@ class FieldEncoder:
             column = rows[name]
             if kind == NUMERIC:
                 values = self._numbers(column)
-                _refuse(column, np.isnan(values) & np.isnan(values).all())
+                refuse(column, np.isnan(values) & np.isnan(values).all())
                 constant = np.nanmin(values) == np.nanmax(values)  # its sd may round up
                 scale = 1.0 if constant else float(np.nanstd(values))
                 learned[name] = {"mean": float(np.nanmean(values)), "scale": scale}
             elif kind == CATEGORICAL:
-                _refuse(column, column.isna())
+                refuse(column, column.isna())
                 values = column if isinstance(column.iloc[0], list) else column.unique()
-                learned[name] = {"values": _vocabulary(name, values)}
+                learned[name] = {"values": vocabulary_of(name, values)}
             else:
                 lists, _ = _lists(column)
-                values = _vocabulary(name, [v for entry in lists for v in entry])
+                values = vocabulary_of(name, [v for entry in lists for v in entry])
                 learned[name] = {"values": values, "length": max(1, *map(len, lists))}
         self.learned = learned
         return self
@@ -133,7 +133,7 @@ class FieldEncoder:
     def _numbers(self, column: pd.Series) -> np.ndarray:
         values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
         allowed = column.isna() & (column.name in self.mean_for_missing)
-        _refuse(column, ~np.isfinite(values) & ~allowed)
+        refuse(column, ~np.isfinite(values) & ~allowed)
         return values
 
     def _encode_numeric(self, column: pd.Series) -> np.ndarray:
@@ -142,12 +142,12 @@ class FieldEncoder:
         return np.nan_to_num(values, nan=0.0).astype("float32")[:, None]
 
     def _encode_categorical(self, column: pd.Series) -> np.ndarray:
-        _refuse(column, column.isna())
+        refuse(column, column.isna())
         values = self.learned[column.name]["values"]
         ids = pd.Index(values).get_indexer(column) + FIRST_VALUE  # unseen: -1 + 2
         other, kind = ids == UNKNOWN, _type(values[0])
         other[other] = [_type(value) != kind for value in column[other]]
-        _refuse(column, other, f"does not hold {kind}, as training did,")
+        refuse(column, other, f"does not hold {kind}, as training did,")
         return ids.astype("int32")[:, None]
 
     def _encode_multi(self, column: pd.Series) -> np.ndarray:
@@ -157,7 +157,7 @@ class FieldEncoder:
         other = [len(v) > length or not {*map(_type, v)} <= kinds for v in lists]
         what = f"does not list {' or '.join(sorted(kinds))}, {length} at most"
         other = np.array(other, dtype=bool)[row]
-        _refuse(column, other, f"{what}, as training did (nothing is cut),")
+        refuse(column, other, f"{what}, as training did (nothing is cut),")
         table = np.full((len(lists), length), PADDING, dtype="int32")
         for encoded, values in zip(table, lists, strict=True):
             encoded[: len(values)] = [ids.get(value, UNKNOWN) for value in values]
@@ -170,11 +170,11 @@ def _lists(column: pd.Series) -> tuple[list, np.ndarray]:
     row, _ = pd.factorize(np.array([*map(id, objects)], dtype="int64"))
     lists = [*{id(value): value for value in objects}.values()]
     bad = [not isinstance(v, list | tuple) or None in map(_type, v) for v in lists]
-    _refuse(column, np.array(bad, dtype=bool)[row], "is no list of text or numbers")
+    refuse(column, np.array(bad, dtype=bool)[row], "is no list of text or numbers")
     return lists, row
 
 
-def _refuse(column, bad, what: str = "has no usable value") -> None:
+def refuse(column, bad, what: str = "has no usable value") -> None:
     """Raise ValueError where bad, (n,) bool, marks any row of the column."""
     if np.any(bad):
         rows = column[np.asarray(bad)]
@@ -191,7 +191,7 @@ def _type(value) -> str | None:
     return "numbers" if isinstance(value, Real) and np.isfinite(value) else None
 
 
-def _vocabulary(name: str, values) -> list:
+def vocabulary_of(name: str, values) -> list:
     """The distinct values in order, as Python objects, which JSON can hold."""
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     if {_type(value) for value in values} not in (set(), {"text"}, {"numbers"}):

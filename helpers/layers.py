@@ -12,16 +12,28 @@ class MaskedMean(keras.layers.Layer):
 
     Id 0, the padding, counts neither in the sum nor in the number of values. The ids
     are an argument, and no Keras mask is used: a mask can get lost on its way.
+
+    root: divide the sum by the square root of the number, as Koren (2008, eq. 15) does
+        with the movies that a user has rated: the mean of a long list is always small.
     """
+
+    def __init__(self, root: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.root = root
 
     def call(self, embeddings, ids):
         present = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), embeddings.dtype), -1)
         total = ops.sum(embeddings * present, axis=1, keepdims=True)
-        return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
+        number = ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
+        return total / (ops.sqrt(number) if self.root else number)
 
     def compute_output_shape(self, embeddings_shape, ids_shape):
         """(batch, L, k), (batch, L) -> (batch, 1, k)."""
         return (embeddings_shape[0], 1, embeddings_shape[2])
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "root": self.root}
 
 
 @keras.saving.register_keras_serializable(package="deepfm")

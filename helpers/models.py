@@ -28,6 +28,8 @@ def inputs(specs) -> dict[str, keras.KerasTensor]:
 def embed(x, specs, k: int, name: str = "embedding", l2: float = 0.0):
     """Every field as one row of k numbers: x times v, v[id], or the mean of v[ids].
 
+    A history is the sum of v[ids] over the square root of their number.
+
     x: dict of (batch, 1) or (batch, L) tensors  ->  (batch, p, k)
 
     A numeric field has no bias: x = 0 gives a zero row (Rendle 2010, eq. 1: x v).
@@ -50,8 +52,9 @@ def embed(x, specs, k: int, name: str = "embedding", l2: float = 0.0):
                 embeddings_initializer=start.clone(),
                 name=layer,
             )(x[s.name])
-            if s.kind == "multi-categorical":
-                row = MaskedMean(name=f"{layer}_mean")(row, x[s.name])
+            if s.kind in ("multi-categorical", "history"):
+                root = s.kind == "history"
+                row = MaskedMean(root, name=f"{layer}_mean")(row, x[s.name])
         rows.append(row)
     stack = keras.layers.Concatenate(
         axis=1,

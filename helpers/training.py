@@ -1,7 +1,7 @@
 """Encode, fit and evaluate: the same way for every model of the course."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import fields, splits
+from helpers.history import Encoders, ItemHistory
 from helpers.progress import History, ProgressLine
 
 SCALE = (1.0, 5.0)
@@ -29,7 +30,7 @@ class Prepared(NamedTuple):
     train: Part
     valid: Part
     test: Part
-    encoder: fields.FieldEncoder
+    encoder: fields.FieldEncoder | Encoders
 
 
 class Scores(NamedTuple):
@@ -39,7 +40,7 @@ class Scores(NamedTuple):
     mae: float
 
 
-def encode(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> Part:
+def encode(encoder: fields.FieldEncoder | Encoders, rows: pd.DataFrame) -> Part:
     """The Part of these rows. Raises ValueError for ratings that are missing or NaN."""
     if "rating" not in rows.columns:
         raise ValueError(f"There is no column 'rating'; there are {[*rows]}.")
@@ -57,14 +58,17 @@ def prepare(
 
 
 def encode_parts(
-    parts: splits.Split, kinds: Mapping[str, str] = fields.MOVIELENS
+    parts: splits.Split,
+    kinds: Mapping[str, str] = fields.MOVIELENS,
+    histories: Iterable[ItemHistory] = (),
 ) -> Prepared:
     """Learn the encoder from the training rows, the first part, and encode all three.
 
-    NaN in a numeric field stands for the training mean.
+    NaN in a numeric field stands for the training mean. histories: further fields.
     """
     numeric = [name for name, kind in kinds.items() if kind == fields.NUMERIC]
-    encoder = fields.FieldEncoder(kinds, mean_for_missing=numeric).fit(parts[0])
+    encoder = fields.FieldEncoder(kinds, mean_for_missing=numeric)
+    encoder = (Encoders(encoder, *histories) if histories else encoder).fit(parts[0])
     return Prepared(*(encode(encoder, part) for part in parts), encoder)
 
 

@@ -100,8 +100,8 @@ BUGS = (
         "rare genres are dropped from the vocabulary",
         fields.FieldEncoder,
         "fit",
-        "_vocabulary(name, [v for entry in lists for v in entry])",
-        "_vocabulary(name, [v for entry in lists for v in entry])[:14]",
+        "vocabulary_of(name, [v for entry in lists for v in entry])",
+        "vocabulary_of(name, [v for entry in lists for v in entry])[:14]",
         LISTS,
     ),
     Bug(

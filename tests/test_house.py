@@ -17,13 +17,15 @@ ARROWS = {
     "datasets": {"sources", "formats"},
     "fields": set(),
     "formats": {"sources"},
+    "history": {"fields"},
     "layers": set(),
     "models": {"layers"},
     "plots": set(),
     "progress": set(),
     "sources": set(),
+    "splits": set(),
     "synthetic": {"fields"},
-    "training": {"fields", "progress"},
+    "training": {"fields", "history", "progress", "splits"},
 }
 helper = pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.stem)
 
