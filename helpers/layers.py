@@ -1,7 +1,26 @@
-"""Three Keras layers, backend-neutral and serialisable: what Keras lacks for an FM."""
+"""Four Keras layers, backend-neutral and serialisable: what Keras lacks for an FM."""
 
 import keras
 from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class Embedding(keras.layers.Embedding):
+    """Keras' Embedding, of which a lookup reads only the rows it asks for.
+
+    ids (batch, L)  ->  (batch, L, k)
+
+    On TensorFlow Keras' own reads the table as a whole and then takes rows from it.
+    That costs nothing until something writes to single rows, as optimizers.RowAdam
+    does: from then on every such read copies the table.
+    """
+
+    def call(self, inputs):
+        table = self._embeddings.value
+        if self.lora_enabled or not hasattr(table, "sparse_read"):  # not TensorFlow
+            return super().call(inputs)
+        ids = ops.cast(inputs, "int32") if "int" not in str(inputs.dtype) else inputs
+        return ops.cast(table.sparse_read(ids), self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="deepfm")
@@ -12,28 +31,16 @@ class MaskedMean(keras.layers.Layer):
 
     Id 0, the padding, counts neither in the sum nor in the number of values. The ids
     are an argument, and no Keras mask is used: a mask can get lost on its way.
-
-    root: divide the sum by the square root of the number, as Koren (2008, eq. 15) does
-        with the movies that a user has rated: the mean of a long list is always small.
     """
-
-    def __init__(self, root: bool = False, **kwargs):
-        super().__init__(**kwargs)
-        self.root = root
 
     def call(self, embeddings, ids):
         present = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), embeddings.dtype), -1)
         total = ops.sum(embeddings * present, axis=1, keepdims=True)
-        number = ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
-        return total / (ops.sqrt(number) if self.root else number)
+        return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
 
     def compute_output_shape(self, embeddings_shape, ids_shape):
         """(batch, L, k), (batch, L) -> (batch, 1, k)."""
         return (embeddings_shape[0], 1, embeddings_shape[2])
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {**super().get_config(), "root": self.root}
 
 
 @keras.saving.register_keras_serializable(package="deepfm")

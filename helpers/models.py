@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
-from helpers.layers import MaskedMean, PairwiseInteractions, SumWithIntercept
+from helpers.history_layers import HistorySum, histories
+from helpers.layers import Embedding, MaskedMean, PairwiseInteractions, SumWithIntercept
 
 PARTS = ("first_order", "second_order", "deep")
 
@@ -28,9 +29,8 @@ def inputs(specs) -> dict[str, keras.KerasTensor]:
 def embed(x, specs, k: int, name: str = "embedding", l2: float = 0.0):
     """Every field as one row of k numbers: x times v, v[id], or the mean of v[ids].
 
-    A history is the sum of v[ids] over the square root of their number.
-
-    x: dict of (batch, 1) or (batch, L) tensors  ->  (batch, p, k)
+    x: dict of (batch, 1) or (batch, L) tensors, a history as from histories()
+    ->  (batch, p, k)
 
     A numeric field has no bias: x = 0 gives a zero row (Rendle 2010, eq. 1: x v).
     Padding (id 0) is no value: it counts in no mean. l2 is charged on the rows that a
@@ -40,21 +40,22 @@ def embed(x, specs, k: int, name: str = "embedding", l2: float = 0.0):
     rows = []
     for s in specs:
         layer = f"{name}_{s.name}"
-        if s.kind == "numeric":
+        if s.kind == "history":
+            row = HistorySum(k, start.clone(), name=layer)(*x[s.name])
+        elif s.kind == "numeric":
             dense = keras.layers.Dense(
                 k, use_bias=False, kernel_initializer=start.clone(), name=layer
             )
             row = keras.layers.Reshape((1, k), name=f"{layer}_row")(dense(x[s.name]))
         else:
-            row = keras.layers.Embedding(
+            row = Embedding(
                 int(s.size),
                 k,
                 embeddings_initializer=start.clone(),
                 name=layer,
             )(x[s.name])
-            if s.kind in ("multi-categorical", "history"):
-                root = s.kind == "history"
-                row = MaskedMean(root, name=f"{layer}_mean")(row, x[s.name])
+            if s.kind == "multi-categorical":
+                row = MaskedMean(name=f"{layer}_mean")(row, x[s.name])
         rows.append(row)
     stack = keras.layers.Concatenate(
         axis=1,
@@ -125,11 +126,12 @@ def deepfm(
 
     Raises ValueError for parts that are unknown or none.
     """
-    asked = set(parts)
-    if not asked or not asked <= set(PARTS):
-        raise ValueError(f"parts must be some of {PARTS}, not {sorted(asked)}.")
-    parts = [part for part in PARTS if part in asked]
-    x, y = inputs(specs), {}
+    wanted = set(parts)
+    if not wanted or not wanted <= set(PARTS):
+        raise ValueError(f"parts must be some of {PARTS}, not {sorted(wanted)}.")
+    parts = [part for part in PARTS if part in wanted]
+    asked, y = inputs(specs), {}
+    x = histories(asked, specs)
     if "first_order" in parts:
         y["first_order"] = first_order(x, specs, intercept, l2)
     if parts != ["first_order"]:
@@ -143,7 +145,7 @@ def deepfm(
     if parts == ["second_order"]:  # the only choice whose parts bring no constant
         row = keras.layers.Reshape((1, 1), name="second_order_row")(rating)
         rating = SumWithIntercept(intercept, name="rating_with_intercept")(row)
-    return keras.Model(x, rating, name="_".join(parts))
+    return keras.Model(asked, rating, name="_".join(parts))
 
 
 def combine(outputs: Sequence, weighted: bool = False):

@@ -1,7 +1,7 @@
 """Encode, fit and evaluate: the same way for every model of the course."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,14 +81,16 @@ def fit(
     batch_size: int = 2048,
     learning_rate: float = 1e-3,
     decay: bool = False,
+    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam,
     patience: int = 2,
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> History:
-    """Compile with Adam and squared error, then fit; one live line tells how it goes.
+    """Compile with squared error, then fit; one live line tells how it goes.
 
     decay: let the learning rate fall to zero over `epochs`, along half a cosine
         (Loshchilov and Hutter 2017, eq. 5 without restarts).
+    optimizer: called with the learning rate, gives the optimizer.
     With `valid` training stops `patience` epochs after the best validation RMSE and the
     weights of that epoch are restored. checkpoint: a path ending in .weights.h5 that
     always holds the best weights so far.
@@ -106,7 +108,7 @@ def fit(
         steps = epochs * math.ceil(len(train.y) / batch_size)
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
-        keras.optimizers.Adam(rate),
+        optimizer(rate),
         loss="mse",
         metrics=[keras.metrics.RootMeanSquaredError(name="rmse")],
         steps_per_execution=10,  # a fifth of a step's time is its start

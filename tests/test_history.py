@@ -20,14 +20,19 @@ LOG = pd.DataFrame(
 )
 
 
-def history(most: int = 4, names=NAMES) -> ItemHistory:
-    return ItemHistory(names, "user", "film", most=most)
+def history(names=NAMES) -> ItemHistory:
+    return ItemHistory(names, "user", "film")
 
 
-def items(fitted: ItemHistory, x: np.ndarray) -> list[list]:
-    """The lists as items: padding taken out, ids turned back."""
-    assert not np.isin(x, [1]).any()
-    return [[fitted.items[i - 2] for i in row if i] for row in x]
+def items(fitted: ItemHistory, rows: pd.DataFrame, name: str) -> list[list]:
+    """What a model adds up for each row: its owner's list without its own item."""
+    lists = {spec.name: spec.lists for spec in fitted.specs}[name]
+    found = []
+    for owner, own in fitted.transform(rows)[name]:
+        on = np.flatnonzero(lists[owner])
+        assert (on > 1).all()
+        found.append([fitted.items[i - 2] for i in on if i != own])
+    return found
 
 
 def asked(user, film) -> pd.DataFrame:
@@ -36,45 +41,40 @@ def asked(user, film) -> pd.DataFrame:
 
 def test_lists_hold_the_items_by_their_value_and_without_the_rows_own():
     fitted = history().fit(LOG)
-    x = fitted.transform(LOG)
-    assert items(fitted, x["liked"]) == [[9], [7, 9, 7], [7, 7], [9], [], []]
-    assert items(fitted, x["disliked"]) == [[8], [], [8], [8], [], [8]]
+    assert items(fitted, LOG, "liked") == [[9], [7, 9], [7], [9], [], []]
+    assert items(fitted, LOG, "disliked") == [[8], [], [8], [8], [], [8]]
 
 
 def test_a_value_between_the_limits_of_all_lists_is_on_none():
     fitted = history().fit(LOG)
-    assert 5 not in items(fitted, fitted.transform(asked("b", 9))["liked"])[0]
-    assert items(fitted, fitted.transform(asked("b", 9))["disliked"]) == [[8]]
-
-
-def test_the_last_items_are_kept_where_the_list_is_short():
-    fitted = history(most=2).fit(LOG)
-    assert items(fitted, fitted.transform(asked("a", 8))["liked"]) == [[9, 7]]
+    assert items(fitted, asked("b", 9), "liked") == [[]]
+    assert items(fitted, asked("b", 9), "disliked") == [[8]]
 
 
 def test_unknown_owners_have_empty_lists_and_unknown_items_leave_nothing_out():
     fitted = history().fit(LOG)
-    assert not fitted.transform(asked("z", 7))["liked"].any()
-    assert items(fitted, fitted.transform(asked("a", 99))["liked"]) == [[7, 9, 7]]
+    assert items(fitted, asked("z", 7), "liked") == [[]]
+    assert items(fitted, asked("a", 99), "liked") == [[7, 9]]
 
 
 def test_shapes_types_and_specs():
-    fitted = history(most=3).fit(LOG)
+    fitted = history().fit(LOG)
     x = fitted.transform(LOG)
     assert {name: (a.shape, a.dtype) for name, a in x.items()} == {
-        "liked": ((6, 3), "int32"),
-        "disliked": ((6, 3), "int32"),
+        "liked": ((6, 2), "int32"),
+        "disliked": ((6, 2), "int32"),
     }
     spec = fitted.specs[0]
-    assert (spec.name, spec.kind, spec.size, spec.length) == ("liked", HISTORY, 6, 3)
+    assert (spec.name, spec.kind, spec.size, spec.length) == ("liked", HISTORY, 6, 2)
+    assert (spec.lists.shape, spec.lists.dtype) == ((3, 6), "int8")
 
 
 def test_newcomers_get_the_lists_of_their_own_log():
     fitted = history().fit(LOG)
     log = pd.DataFrame({"user": "new", "film": [7, 99], "rating": [5.0, 5.0]})
-    newcomer = fitted.update(log).transform(asked("new", 8))
-    assert items(fitted, newcomer["liked"]) == [[7]]  # 99 was not in training
-    assert not fitted.transform(asked("a", 8))["liked"].any()
+    fitted.update(log)
+    assert items(fitted, asked("new", 8), "liked") == [[7]]  # 99 was not in training
+    assert items(fitted, asked("a", 8), "liked") == [[]]
 
 
 LOGS = st.lists(
@@ -84,25 +84,22 @@ LOGS = st.lists(
 ).map(lambda rows: pd.DataFrame(rows, columns=["user", "film", "rating"]))
 
 
-@given(LOGS, st.integers(0, 10), st.integers(1, 9))
-def test_no_target_and_no_test_rating_reaches_a_history(rows, seed, most):
+@given(LOGS, st.integers(0, 10))
+def test_no_target_and_no_test_rating_reaches_a_history(rows, seed):
     train, valid, test = splits.random_rows(rows, seed)
-    fitted = history(most).fit(train)
+    fitted = history().fit(train)
     for part in (train, valid, test):
-        x = fitted.transform(part)
         for name, (low, high) in NAMES.items():
-            for row, listed in zip(
-                part.itertuples(), items(fitted, x[name]), strict=True
-            ):
+            listed = items(fitted, part, name)
+            for row, found in zip(part.itertuples(), listed, strict=True):
                 own = train[(train.user == row.user) & (train.film != row.film)]
-                allowed = own[own.rating.between(low, high)].film.tolist()
-                assert all(allowed.count(f) >= listed.count(f) for f in listed)
-                assert len(listed) <= most
+                allowed = own[own.rating.between(low, high)].film
+                assert found == sorted({*allowed})
 
 
 @given(LOGS, st.integers(0, 10), st.data())
 def test_a_history_does_not_change_with_the_ratings_it_must_not_know(rows, seed, draw):
-    """Whatever stands in valid and test rows, and in the row itself, x is the same."""
+    """Whatever stands in valid and test rows, and in the row itself, it is the same."""
     rows = rows.drop_duplicates(["user", "film"]).reset_index(drop=True)
     if len(rows) < 10:
         return
@@ -111,22 +108,23 @@ def test_a_history_does_not_change_with_the_ratings_it_must_not_know(rows, seed,
     other = rows.copy()
     other.loc[[*valid.index, *test.index, at], "rating"] = draw.draw(st.integers(1, 5))
     again, *_ = splits.random_rows(other, seed)
-    one, two = history(60).fit(train), history(60).fit(again)
+    one, two = history().fit(train), history().fit(again)
     for name in NAMES:
-        row = rows.loc[[at]]
-        a, b = one.transform(row)[name], two.transform(row)[name]
-        np.testing.assert_array_equal(a[a > 0], b[b > 0])
+        assert items(one, rows.loc[[at]], name) == items(two, rows.loc[[at]], name)
 
 
 def test_real_histories_know_the_training_rows_alone():
     rows = datasets.load("ml-100k").ratings
     parts = splits.random_rows(rows, 0)
-    fitted = ItemHistory(NAMES, "user_id", "movie_id", most=1000).fit(parts[0])
+    fitted = ItemHistory(NAMES, "user_id", "movie_id").fit(parts[0])
+    lists = sum(spec.lists.astype("int32") for spec in fitted.specs)
     seen = parts[0].groupby("user_id").size()
     for part, own in zip(parts, (1, 0, 0), strict=True):
-        x = fitted.transform(part)
-        listed = sum((x[name] > 0).sum(1) for name in NAMES)
-        np.testing.assert_array_equal(listed, part.user_id.map(seen).fillna(0) - own)
+        owner, item = fitted.transform(part)["liked"].T
+        np.testing.assert_array_equal(lists[owner, item], own)
+        np.testing.assert_array_equal(
+            lists[owner].sum(1), part.user_id.map(seen).fillna(0)
+        )
 
 
 def test_saved_and_loaded_it_encodes_the_same(tmp_path):
@@ -134,14 +132,19 @@ def test_saved_and_loaded_it_encodes_the_same(tmp_path):
     fitted.save(tmp_path / "history.json")
     loaded = ItemHistory.load(tmp_path / "history.json")
     assert loaded.specs == fitted.specs
-    for name, array in fitted.transform(LOG).items():
-        np.testing.assert_array_equal(loaded.transform(LOG)[name], array)
+    for name in NAMES:
+        assert items(loaded, LOG, name) == items(fitted, LOG, name)
 
 
-@pytest.mark.parametrize(("names", "most"), [({}, 3), (NAMES, 0)])
-def test_a_history_without_lists_or_room_is_refused(names, most):
-    with pytest.raises(ValueError, match="needs the name of a list, and room"):
-        history(most, names)
+def test_a_history_without_lists_is_refused():
+    with pytest.raises(ValueError, match="needs the name of a list"):
+        history({})
+
+
+def test_a_table_that_is_too_large_is_refused_and_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("helpers.history.LARGEST", 17)  # 3 owners times 6 is 18
+    with pytest.raises(ValueError, match="2 values of 'user' times 4 of 'film'.*Make"):
+        history().fit(LOG)
 
 
 @pytest.mark.parametrize("column", ["user", "film", "rating"])

@@ -13,13 +13,16 @@ READMES = [ROOT / "README.md", ROOT / "data" / "README.md"]
 # A helper imports only these others. A new helper gets a line here.
 ARROWS = {
     "__init__": set(),
+    "best": {"history", "models", "splits", "training"},
     "checks": set(),
     "datasets": {"sources", "formats"},
     "fields": set(),
     "formats": {"sources"},
     "history": {"fields"},
+    "history_layers": set(),
     "layers": set(),
-    "models": {"layers"},
+    "models": {"history_layers", "layers"},
+    "optimizers": set(),
     "plots": set(),
     "progress": set(),
     "sources": set(),

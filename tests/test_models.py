@@ -8,7 +8,6 @@ import pytest
 
 from helpers import models
 from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldSpec
-from helpers.history import HISTORY
 
 SPECS = [
     FieldSpec("user", CATEGORICAL, 6),
@@ -131,20 +130,6 @@ def test_a_list_of_padding_gives_a_zero_row(model, x):
     rows = keras.Model(model.input, model.get_layer("embeddings").output)(x).numpy()
     assert not x["genres"][0].any()
     assert not rows[0, 2].any()
-
-
-def test_a_history_is_a_sum_over_the_root_of_the_number_and_is_saved(tmp_path, x):
-    specs = [FieldSpec("user", CATEGORICAL, 6), FieldSpec("genres", HISTORY, 7, 3)]
-    model = shaken(models.deepfm(specs, k=3, units=(5, 4)))
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    table = weights_of(model, "embedding_genres")
-    lists = [[table[g] for g in row if g != 0] for row in x["genres"]]
-    expected = np.array([sum(v) / len(v) ** 0.5 if v else 0 * table[0] for v in lists])
-    for m in (model, loaded):
-        asked = {name: x[name] for name in ("user", "genres")}
-        rows = keras.Model(m.input, m.get_layer("embeddings").output)(asked)
-        close(rows[:, 1], expected)
 
 
 def test_padding_counts_nowhere_whatever_its_weights_are(model, x):

@@ -166,6 +166,20 @@ def test_the_learning_rate_falls_to_zero_along_half_a_cosine(data):
     np.testing.assert_allclose(rates[False], [0.03, 0.03], atol=1e-6)
 
 
+def test_another_optimizer_gets_the_rate_and_does_the_steps(data):
+    asked = []
+
+    def sgd(rate):
+        asked.append(rate)
+        return keras.optimizers.SGD(rate)
+
+    model, _ = trained(data, optimizer=sgd)
+    assert asked == [0.03]
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    trained(data, optimizer=sgd, decay=True)
+    assert isinstance(asked[1], keras.optimizers.schedules.CosineDecay)
+
+
 def test_early_stopping_waits_patience_epochs_and_restores_the_best(overfitted):
     model, curves = trained(overfitted, epochs=30, patience=3, learning_rate=0.1)
     assert len(curves.valid) == curves.best_epoch + 3 < 30

@@ -1,0 +1,119 @@
+"""The best DeepFM: what it is trained on, what it is chosen on, and what it gives."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import best, splits, training
+
+SMALL = best.Recipe(
+    {"k": 2, "units": (4,)}, {"epochs": 1, "batch_size": 64, "learning_rate": 0.01}
+)
+
+
+def table(n: int = 200) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "user_id": rng.integers(0, 12, n),
+            "movie_id": rng.integers(0, 20, n),
+            "rating": rng.integers(1, 6, n),
+        }
+    )
+
+
+def encoded(parts: splits.Split) -> training.Prepared:
+    kinds = dict.fromkeys(("user_id", "movie_id"), "categorical")
+    return training.encode_parts(parts, kinds, best.histories())
+
+
+@pytest.fixture(scope="module")
+def data() -> training.Prepared:
+    return encoded(best.parts(table(), 0))
+
+
+@given(st.integers(10, 300), st.integers(0, 9))
+def test_the_last_model_trains_on_all_but_the_test_rows(n, seed):
+    rows = table(n)
+    train, rest, test = best.parts(rows, seed)
+    assert test.index.equals(splits.random_rows(rows, seed)[2].index)
+    assert len(rest) == 0
+    assert sorted([*train.index, *test.index]) == [*rows.index]
+
+
+@given(st.integers(10, 300), st.integers(0, 9))
+def test_settings_are_chosen_without_a_test_row(n, seed):
+    rows = table(n)
+    train, valid, test = splits.random_rows(rows, seed)
+    found = best.parts(rows, seed, refit=False)
+    assert [part.index.tolist() for part in found] == [
+        train.index.tolist(),
+        [],
+        valid.index.tolist(),
+    ]
+    assert not {*test.index} & {i for part in found for i in part.index}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 9), st.integers(1, 5), st.booleans())
+def test_no_rating_of_the_rows_that_are_predicted_reaches_a_field(seed, rating, refit):
+    rows = table()
+    parts = best.parts(rows, seed, refit)
+    before = encoded(parts)
+    changed = (*parts[:2], parts[2].assign(rating=rating))
+    after = encoded(changed)
+    for name, array in before.test.x.items():
+        np.testing.assert_array_equal(array, after.test.x[name], name)
+        np.testing.assert_array_equal(before.train.x[name], after.train.x[name], name)
+
+
+def test_every_rating_is_on_one_list_of_the_user_and_one_of_the_movie():
+    rows = table().drop_duplicates(["user_id", "movie_id"])
+    data = encoded((rows, rows[:0], rows[:1]))
+    lists = {s.name: s.lists for s in data.encoder.specs if s.kind == "history"}
+    for name, on in (
+        ("liked", rows.rating >= 4),
+        ("disliked", rows.rating <= 3),
+        ("fans", rows.rating >= 4),
+        ("critics", rows.rating <= 3),
+    ):
+        owner, item = data.train.x[name].T
+        np.testing.assert_array_equal(lists[name][owner, item], on, name)
+        assert lists[name].sum() == on.sum()
+
+
+def test_the_model_is_that_of_the_recipe_and_of_its_changes(data):
+    names = [spec.name for spec in data.encoder.specs]
+    assert names[2:] == ["liked", "disliked", "fans", "critics"]
+    model = best.train(data, SMALL, seed=0)
+    assert {*model.input} == {*names}
+    assert model.get_layer("embedding_liked").k == 2
+    assert model.get_layer("deep_1").units == 4
+    assert best.train(data, SMALL, 0, k=3).get_layer("embedding_liked").k == 3
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(data):
+    one, again, other = (
+        training.predict(best.train(data, SMALL, seed), data.test.x)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0
+
+
+def test_the_ensemble_is_the_mean():
+    np.testing.assert_allclose(
+        best.mean_of([np.array([[1.0], [5.0]]), np.array([[2.0], [3.0]])]), [[1.5], [4]]
+    )
+
+
+@pytest.mark.parametrize("name", best.RECIPES)
+def test_a_recipe_can_be_built(name):
+    recipe = best.RECIPES[name]
+    spec = SimpleNamespace(name="a", kind="categorical", size=5, length=1)
+    assert best.models.deepfm([spec], **recipe.model).count_params() > 0
+    assert recipe.members > 1
