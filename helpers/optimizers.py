@@ -1,0 +1,80 @@
+"""An Adam for large tables: a step costs what its batch costs, not its vocabulary."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class RowAdam(keras.optimizers.Adam):
+    """Adam that touches only the rows of a table that the batch looks up.
+
+    Arguments as Adam's (Kingma and Ba 2015, algorithm 1); training.fit takes the class:
+    fit(..., optimizer=RowAdam). Dense weights take Adam's own step. In an embedding
+    only the rows of the batch take it; the gradients of an id that occurs more than
+    once are summed first, as in a dense gradient. (On TensorFlow, Keras 3's own Adam
+    sums their squares for the second moment, where Adam squares their sum.) Two things
+    differ from Adam:
+
+    - A row that is not in the batch does not move. Adam moves it on, by its momentum.
+    - Nor do its moments decay meanwhile, so a rare value keeps its own, old ones.
+
+    The bias correction counts all steps, as Adam's does, not the steps of a row: a row
+    that comes late starts with moments of zero and gets no correction for them.
+
+    This needs the gradient of a table as a list of rows. TensorFlow gives it; on other
+    backends gradients are dense, and this is plain Adam. The lookup must not read the
+    whole table either: layers.Embedding does not, keras.layers.Embedding does.
+    `use_ema` works, but averages whole tables, at their cost.
+
+    Raises ValueError for weight_decay and gradient_accumulation_steps, which would
+    touch every row: for the former take the l2 of models.deepfm.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name in ("weight_decay", "gradient_accumulation_steps"):
+            if getattr(self, name):
+                raise ValueError(f"RowAdam has no {name}: it would touch every row.")
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One step. gradient: dense like the variable, or slices: values and indices"""
+        if not hasattr(gradient, "indices"):
+            return super().update_step(gradient, variable, learning_rate)
+        ids, slices = gradient.indices, type(gradient)
+        g = ops.cast(sum_of_equals(gradient.values, ids), variable.dtype)
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        rate = ops.cast(learning_rate, variable.dtype)
+        rate *= ops.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        i = self._get_variable_index(variable)
+
+        def moved(moment, towards, share):
+            rows = moment.value.sparse_read(ids)
+            rows += (towards - rows) * (1 - share)
+            self.assign(moment, slices(rows, ids))
+            return rows
+
+        m = moved(self._momentums[i], g, self.beta_1)
+        v = moved(self._velocities[i], ops.square(g), self.beta_2)
+        if self.amsgrad:
+            v = ops.maximum(self._velocity_hats[i].value.sparse_read(ids), v)
+            self.assign(self._velocity_hats[i], slices(v, ids))
+        rows = variable.sparse_read(ids) - rate * m / (ops.sqrt(v) + self.epsilon)
+        self.assign(variable, slices(rows, ids))
+
+
+def sum_of_equals(values, ids):
+    """For each row, the sum of the rows that have its id.
+
+    values (n, k), ids (n,)  ->  (n, k)
+
+    Rows of one id come out equal, so that writing them all to one place, in any order,
+    is writing once. The shapes depend on no values, as XLA wants it.
+    """
+    order = ops.argsort(ids)
+    ids = ops.take(ids, order)
+    new = ops.cast(ops.not_equal(ids, ops.roll(ids, 1)), "int32")
+    group = ops.cumsum(new)  # starts with 0 or 1; all equal: 0 throughout
+    values = ops.take(values, order, axis=0)
+    sums = ops.segment_sum(values, group, ops.shape(ids)[0] + 1)
+    back = ops.argsort(order)
+    return ops.take(sums, ops.take(group, back), axis=0)
