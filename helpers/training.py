@@ -11,6 +11,7 @@ import pandas as pd
 
 from helpers import fields, splits
 from helpers.history import Encoders, ItemHistory
+from helpers.optimizers import Adam
 from helpers.progress import History, ProgressLine
 
 SCALE = (1.0, 5.0)
@@ -81,7 +82,7 @@ def fit(
     batch_size: int = 2048,
     learning_rate: float = 1e-3,
     decay: bool = False,
-    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam,
+    optimizer: Callable[..., keras.optimizers.Optimizer] = Adam,
     patience: int = 2,
     seed: int = 0,
     checkpoint: str | Path | None = None,
@@ -111,7 +112,7 @@ def fit(
         optimizer(rate),
         loss="mse",
         metrics=[keras.metrics.RootMeanSquaredError(name="rmse")],
-        steps_per_execution=10,  # a fifth of a step's time is its start
+        steps_per_execution=50,  # a fifth of a step's time is its start
     )
     line = ProgressLine(epochs)
     callbacks: list = [line]
