@@ -25,6 +25,7 @@ ARROWS = {
     "optimizers": set(),
     "plots": set(),
     "progress": set(),
+    "recommend": {"fields", "history", "training"},
     "sources": set(),
     "splits": set(),
     "synthetic": {"fields"},
