@@ -17,7 +17,17 @@ from typing import Any, NamedTuple
 import matplotlib
 import pytest
 
-from helpers import checks, datasets, fields, layers, models, splits, training
+from helpers import (
+    best,
+    checks,
+    datasets,
+    fields,
+    history_layers,
+    layers,
+    models,
+    splits,
+    training,
+)
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 ANYTHING = checks.Bound(-float("inf"), float("inf"))
@@ -46,6 +56,7 @@ MLP = ("04", "One row of numbers")
 SHARED = (*MLP, "One set of embeddings")
 LINEAR = ("04", "The last layer is linear")
 TRAINED = ("05", "Three parts, one sum", "Training")
+CHOOSING = ("06", "Rows to choose on")
 
 BUGS = (
     Bug(
@@ -232,6 +243,30 @@ BUGS = (
         "save_best_only=False",
         TRAINED,
     ),
+    Bug(
+        "the movie of a row is in its own history",
+        history_layers.HistorySum,
+        "call",
+        "rest = rest - own * ops.take(v, item, axis=0)",
+        "rest = rest + 0 * own",
+        ("06", "What a user has rated"),
+    ),
+    Bug(
+        "training validates on the last tenth of its own rows",
+        training,
+        "fit",
+        "validation_data=valid and (_fields_of(model, valid.x), valid.y)",
+        "validation_split=0.1",
+        CHOOSING,
+    ),
+    Bug(
+        "settings are compared on test rows",
+        best,
+        "parts",
+        "return train, test.iloc[:0], valid",
+        "return train, valid.iloc[:0], test",
+        CHOOSING,
+    ),
 )
 
 
@@ -282,7 +317,7 @@ def movielens():
     whole = datasets.load("ml-100k")
     ratings = whole.ratings[whole.ratings.user_id <= 150].reset_index(drop=True)
     few = replace(whole, ratings=ratings)
-    return defaultdict(lambda: whole, {"05": few})
+    return defaultdict(lambda: whole, {"05": few, "06": few})
 
 
 @pytest.fixture
@@ -296,7 +331,8 @@ def as_a_reader(movielens, monkeypatch):
     matplotlib.use("Agg")
 
     def go(wanted):
-        monkeypatch.setattr(datasets, "load", lambda: movielens[wanted[0]])
+        data = movielens[wanted[0]]
+        monkeypatch.setattr(datasets, "load", lambda name=None: data)
         run(wanted)
 
     yield go

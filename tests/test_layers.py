@@ -158,6 +158,7 @@ ON_JAX = """
 import numpy as np
 from helpers import layers, models
 from helpers.fields import FieldSpec
+from helpers.history import HistorySpec
 import keras
 assert keras.backend.backend() == "jax"
 e = np.arange(24, dtype="float32").reshape(2, 4, 3) / 10
@@ -170,8 +171,10 @@ first = layers.SumWithIntercept(2.0)(e[:, :, :1])
 np.testing.assert_allclose(first, e[:, :, :1].sum(1) + 2, rtol=1e-5)
 specs = [FieldSpec("user", "categorical", 5), FieldSpec("year", "numeric")]
 specs += [FieldSpec("genres", "multi-categorical", 6, 4)]
+specs += [HistorySpec("liked", 4, np.array([[0, 0, 0, 0], [0, 0, 1, 1]], "int8"))]
 model = models.deepfm(specs, k=3, units=(4,), l2=0.01)
 x = {"user": ids[:, :1], "year": e[:, 0, :1], "genres": ids}
+x["liked"] = np.array([[1, 2], [0, 2]], "int32")
 model.compile(keras.optimizers.SGD(0.1), loss="mse")
 y = np.ones((2, 1))
 before = model.get_weights()

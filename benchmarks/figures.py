@@ -1,0 +1,113 @@
+"""The figure and the table of README, from what the benchmarks have kept.
+
+    python -m benchmarks.figures
+
+Writes docs/benchmarks.png and the lines of README between the two marks.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from benchmarks import growth, results
+from helpers import plots
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+SHADES = {"keras.Adam": "#999999", "Adam": "#333333", "RowAdam": "#d62728"}
+
+
+def rows_of(accuracy: dict) -> dict[str, list[float]]:
+    """Name of a contender, or of an ensemble -> test RMSEs, the best mean last."""
+    rows = {}
+    for name, found in accuracy["figures"].items():
+        rows[name] = found["one_model"]["values"]
+        if "ensemble" in found:
+            rows[f"{name}, mean of 5"] = found["ensemble"]["values"]
+    return dict(sorted(rows.items(), key=lambda r: -sum(r[1]) / len(r[1])))
+
+
+def draw(accuracy: dict, growing: dict) -> None:
+    """Points of RMSE on the left, cost against ids on the right."""
+    plots.style()
+    fig, (left, right) = plt.subplots(
+        1, 2, figsize=(10, 3.8), width_ratios=(3, 2), layout="constrained"
+    )
+    rows = rows_of(accuracy)
+    for line, (name, values) in enumerate(rows.items()):
+        color = "#d62728" if name.startswith("ours") else "#333333"
+        left.plot(values, [line] * len(values), "o", color=color, alpha=0.5)
+        left.plot(sum(values) / len(values), line, "|", color=color, markersize=18)
+    left.set_yticks(range(len(rows)), rows)
+    left.set(xlabel="test RMSE, ml-100k: a point a split, the bar is the mean")
+    for name, color in SHADES.items():
+        sizes = growing["figures"]["ids"][name]
+        cost = [sizes[str(n)]["median"] for n in growth.IDS]
+        label = f"{name}, slope {sizes['slope']:.2f}"
+        right.loglog(growth.IDS, cost, "o-", color=color, label=label)
+    right.set(xlabel="ids of one field", ylabel="milliseconds a step")
+    right.legend()
+    fig.savefig(ROOT / "docs" / "benchmarks.png", dpi=110)
+    plt.close(fig)
+
+
+def table() -> str:
+    """Test RMSE of all contenders on both sets, and the speeds, in Markdown."""
+    sets = [results.read("accuracy", name) for name in ("ml-100k", "ml-1m")]
+    rows = [rows_of(found) if found else {} for found in sets]
+    lines = ["| test RMSE | ml-100k, five splits | ml-1m, one split |", "|---|---|---|"]
+    for name in reversed(rows[0]):
+        small, large = rows[0][name], rows[1].get(name)
+        sd = sets[0]["figures"].get(name, {}).get("one_model", {}).get("sd")
+        cell = f"{sum(small) / len(small):.4f}" + (f" ± {sd:.4f}" if sd else "")
+        lines.append(f"| {name} | {cell} | {f'{large[0]:.4f}' if large else ''} |")
+    return "\n".join([*lines, "", *speeds()])
+
+
+def speeds() -> list[str]:
+    """Sentences with the ratios that were measured."""
+    out = []
+    for name in ("ml-100k", "ml-1m"):
+        found = results.read("training_speed", name)
+        if found:
+            f = found["figures"]
+            d, p = (
+                f[rival]["times_ours"]["median"] for rival in ("deepctr", "pytorch")
+            )
+            floor = f["floor"]["ours_times_floor"]["median"]
+            out.append(
+                f"- An epoch of {name} takes DeepCTR {d:.2f} times and a plain PyTorch "
+                f"DeepFM {p:.2f} times as long as ours; ours takes {floor:.1f} times "
+                "as long as its gathers and matrix products alone, in NumPy."
+            )
+        found = results.read("scoring", name)
+        if found:
+            f = found["figures"]["no histories"]
+            out.append(
+                f"- The top 10 of all movies of {name}: "
+                f"{1000 * f['one_user']['median']:.0f} ms for one user, "
+                f"{f['all_users']['median']:.1f} s for all."
+            )
+    ids = results.read("growth", "synthetic")["figures"]["ids"]
+    out.append(
+        "- A step with ten million ids costs Keras' Adam "
+        f"{ids['keras.Adam']['last_by_first']:.0f} times, ours "
+        f"{ids['Adam']['last_by_first']:.0f} times and RowAdam "
+        f"{ids['RowAdam']['last_by_first']:.1f} times a step with ten thousand."
+    )
+    return out
+
+
+def main() -> None:
+    """Draw the figure and rewrite the lines of README."""
+    draw(results.read("accuracy", "ml-100k"), results.read("growth", "synthetic"))
+    text = README.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", "utf-8")
+    print(README)
+
+
+if __name__ == "__main__":
+    main()
