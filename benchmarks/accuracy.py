@@ -160,6 +160,7 @@ def main(dataset: str = "ml-100k", *names: str) -> None:
     unknown = set(names) - set(CONTENDERS)
     if unknown or dataset not in SEEDS:
         raise SystemExit(f"Unknown: {unknown or dataset}. Contenders: {[*CONTENDERS]}.")
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for DeepCTR; processes inherit it
     kept = results.read("accuracy", dataset)
     figures = kept["figures"] if kept and names else {}
     for name in names or CONTENDERS:

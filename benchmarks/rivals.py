@@ -4,8 +4,6 @@ Each takes (train, test, seed, **settings), DataFrames as MovieLens.joined(), an
 predictions in stars for the rows of test, (n,). None sees a test rating.
 """
 
-import os
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -96,10 +94,10 @@ def deepctr(
 ) -> np.ndarray:
     """DeepCTR's DeepFM for regression, with the fields of the course.
 
+    It was written for Keras 2: TF_USE_LEGACY_KERAS=1 must be set from the start.
     l2: its l2_reg_embedding and l2_reg_linear. watch: give the predictions after each
     epoch instead, (epochs, n).
     """
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # it was written for Keras 2
     import tensorflow as tf
     from deepctr.models import DeepFM
 
@@ -130,7 +128,7 @@ def deepctr(
 
 
 def deepctr_columns(specs, k: int, initializer=None) -> list:
-    """DeepCTR's description of our fields. Import it with TF_USE_LEGACY_KERAS=1."""
+    """DeepCTR's description of our fields."""
     from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 
     start = {"embeddings_initializer": initializer} if initializer else {}
