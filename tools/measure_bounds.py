@@ -38,7 +38,6 @@ BASELINES = {
     "05.deepfm": ("mean of the movie", MOVIE_MEAN),
     "05.var_first_order": ("a part that says nothing", "0"),
     "06.gain": ("no gain", "0"),
-    "06.gain_of_best": ("no gain", "0"),
 }
 LEFT_OUT = (
     "The same by ridge regression",
@@ -62,6 +61,7 @@ LEFT_OUT = (
     "Contributions",
     "Rows to choose on",
     "What moves the needle",
+    "The best DeepFM",
     "Beside others",
     "What we did not show",
     "Exercises",
