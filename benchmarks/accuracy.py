@@ -114,6 +114,8 @@ def alone(*args) -> dict:
 def choose(name: str, dataset: str) -> tuple[dict, list]:
     """The settings with the lowest validation RMSE, and all that were tried."""
     contender, tried = CONTENDERS[name], []
+    if not contender.grid:
+        return contender.settings, []
     for values in itertools.product(*contender.grid.values()):
         settings = contender.settings | dict(zip(contender.grid, values, strict=True))
         watch = {"watch": True} if "epochs" in settings else {}
@@ -122,8 +124,6 @@ def choose(name: str, dataset: str) -> tuple[dict, list]:
         if watch:
             settings["epochs"] = best + 1
         tried.append({"settings": settings, "valid_rmse": found[best]})
-    if not tried:
-        return contender.settings, []
     return min(tried, key=lambda t: t["valid_rmse"])["settings"], tried
 
 
