@@ -36,11 +36,9 @@ def top(
         raise ValueError(f"n is {n}: ask for one item at least.")
     of_user = encoder.transform(users.merge(items.head(1), how="cross"))
     of_item = encoder.transform(users.head(1).merge(items, how="cross"))
-    hidden = (
-        np.zeros((0, 2), int)
-        if seen is None
-        else _places(users, items, seen, user, item)
-    )
+    hidden = np.zeros((0, 2), int)
+    if seen is not None:
+        hidden = _places(users[user], items[item], seen[user], seen[item])
     chunk, found = max(1, PAIRS // len(items)), []
     for start in range(0, len(users), chunk):
         stop = min(start + chunk, len(users))
