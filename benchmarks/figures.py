@@ -72,14 +72,17 @@ def speeds() -> list[str]:
         found = results.read("training_speed", name)
         if found:
             f = found["figures"]
-            d, p = (
-                f[rival]["times_ours"]["median"] for rival in ("deepctr", "pytorch")
+            (d, on_jax), (p, p_jax) = (
+                [f[rival][f"times_{own}"]["median"] for own in ("ours", "ours_jax")]
+                for rival in ("deepctr", "pytorch")
             )
             floor = f["floor"]["ours_times_floor"]["median"]
             out.append(
                 f"- An epoch of {name} takes DeepCTR {d:.2f} times and a plain PyTorch "
-                f"DeepFM {p:.2f} times as long as ours; ours takes {floor:.1f} times "
-                "as long as its gathers and matrix products alone, in NumPy."
+                f"DeepFM {p:.2f} times as long as ours, {on_jax:.2f} and {p_jax:.2f} "
+                "times as long as ours with `KERAS_BACKEND=jax`; ours takes "
+                f"{floor:.1f} times as long as its gathers and matrix products alone, "
+                "in NumPy."
             )
         found = results.read("scoring", name)
         if found:

@@ -17,6 +17,7 @@ PACKAGES = (
     "deepctr",
     "tf-keras",
     "torch",
+    "jax",
     "myfm",
     "scikit-surprise",
 )

@@ -94,6 +94,12 @@ def ours(task: Task) -> None:
     )
 
 
+def ours_jax(task: Task) -> None:
+    """The same on Keras' JAX backend."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    ours(task)
+
+
 def deepctr(task: Task) -> None:
     """DeepCTR's DeepFM on tf-keras, without its penalties.
 
@@ -165,7 +171,7 @@ def floor(task: Task) -> None:
         clock.done()
 
 
-CONTENDERS = {"ours": ours, "deepctr": deepctr, "pytorch": pytorch, "floor": floor}
+CONTENDERS = {f.__name__: f for f in (ours, ours_jax, deepctr, pytorch, floor)}
 
 if __name__ == "__main__":
     CONTENDERS[sys.argv[1]](read_task(Path(sys.argv[2])))

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import fields, splits
+from helpers import feeding, fields, splits
 from helpers.history import Encoders, ItemHistory
 from helpers.optimizers import Adam
 from helpers.progress import History, ProgressLine
@@ -130,12 +130,11 @@ def fit(
                 )
             )
     model.fit(
-        _fields_of(model, train.x),
-        train.y,
+        feeding.shuffled(_fields_of(model, train.x), train.y, batch_size, seed),
+        shuffle=False,  # it is
         validation_data=valid and (_fields_of(model, valid.x), valid.y),
         validation_batch_size=16384,
         epochs=epochs,
-        batch_size=batch_size,
         callbacks=callbacks,
         verbose=0,
     )

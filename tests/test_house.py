@@ -16,6 +16,7 @@ ARROWS = {
     "best": {"history", "models", "splits", "training"},
     "checks": set(),
     "datasets": {"sources", "formats"},
+    "feeding": set(),
     "fields": set(),
     "formats": {"sources"},
     "history": {"fields"},
@@ -29,7 +30,7 @@ ARROWS = {
     "sources": set(),
     "splits": set(),
     "synthetic": {"fields"},
-    "training": {"optimizers", "fields", "history", "progress", "splits"},
+    "training": {"feeding", "fields", "history", "optimizers", "progress", "splits"},
 }
 helper = pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.stem)
 
@@ -98,8 +99,8 @@ def test_arrows_point_down(path):
 def test_no_helper_is_tied_to_one_backend(path):
     tied = {name.split(".")[0] for name in imports(path.read_text("utf-8"))}
     tied &= {"tensorflow", "jax", "torch"}
-    if path.stem == "optimizers":
-        tied -= {"tensorflow"}  # its fused kernel; other backends take Keras' own step
+    if path.stem in ("feeding", "optimizers"):
+        tied -= {"tensorflow"}  # tf.data, a fused kernel; elsewhere both do as Keras
     assert not tied, f"helpers/{path.name} imports {', '.join(tied)}: use keras.ops."
 
 

@@ -1,0 +1,102 @@
+"""Batches for Model.fit: every row once an epoch, in an order of its own."""
+
+import keras
+import numpy as np
+import pytest
+
+from helpers import feeding, models, training
+from helpers.fields import FieldSpec
+
+ROWS, SIZE = 103, 10
+
+
+@pytest.fixture
+def rows():
+    number = np.arange(ROWS, dtype="int32")[:, None]
+    x = {"id": number, "list": np.hstack([number, -number])}
+    return x, number.astype("float32") / 10
+
+
+@pytest.fixture(params=["tensorflow", "another"])
+def epochs(request, rows, monkeypatch):
+    """Called with a number and a seed: the batches of each epoch, as arrays."""
+    if request.param == "another":
+        monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
+
+    def collect(count: int, seed: int = 7) -> list:
+        data = feeding.shuffled(*rows, SIZE, seed)
+        if request.param == "tensorflow":
+            assert data.cardinality() == 11
+            return [[*data.as_numpy_iterator()] for _ in range(count)]
+        found = []
+        for _ in range(count):
+            found.append([data[step] for step in range(len(data))])
+            data.on_epoch_end()
+        return found
+
+    return collect
+
+
+def order(batches) -> np.ndarray:
+    return np.concatenate([x["id"][:, 0] for x, _ in batches])
+
+
+def test_an_epoch_has_every_row_once_and_its_own_order(epochs):
+    first, second = map(order, epochs(2))
+    assert sorted(first) == sorted(second) == [*range(ROWS)]
+    assert (first != second).mean() > 0.9
+    assert (first != np.arange(ROWS)).mean() > 0.9
+
+
+def test_fields_and_rating_of_a_row_stay_together(epochs):
+    for x, y in epochs(1)[0]:
+        np.testing.assert_array_equal(x["list"], np.hstack([x["id"], -x["id"]]))
+        np.testing.assert_allclose(y, x["id"] / 10)
+
+
+def test_batches_are_full_but_the_last(epochs):
+    assert [len(y) for _, y in epochs(1)[0]] == [SIZE] * 10 + [3]
+
+
+def test_one_seed_one_order(epochs):
+    first, again, other = epochs(2), epochs(2), epochs(2, seed=8)
+    for epoch in (0, 1):
+        np.testing.assert_array_equal(order(first[epoch]), order(again[epoch]))
+        assert (order(first[epoch]) != order(other[epoch])).mean() > 0.9
+
+
+class Watch(keras.layers.Layer):
+    """Writes down the ids that pass it, outside of the graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def call(self, ids):
+        self.seen.extend(np.ravel(ids))
+        return ids
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_every_epoch_of_a_training_has_another_order(monkeypatch):
+    """Keras' own feed repeats the first one, once a seed is set."""
+    watch, embed = Watch(), models.embed
+    monkeypatch.setattr(
+        models, "embed", lambda x, *a, **k: embed({"id": watch(x["id"])}, *a, **k)
+    )
+    model = models.deepfm([FieldSpec("id", "categorical", ROWS)], k=2, parts=["deep"])
+    x = {"id": np.arange(ROWS, dtype="int32")[:, None]}
+    compile_as_is = model.compile
+
+    def compile_eagerly(*args, steps_per_execution, **options):
+        compile_as_is(*args, run_eagerly=True, **options)
+
+    monkeypatch.setattr(model, "compile", compile_eagerly)
+    watch.seen.clear()
+    y = np.ones((ROWS, 1), "float32")
+    training.fit(model, training.Part(x, y), epochs=3, batch_size=SIZE, seed=0)
+    seen = np.array(watch.seen[-3 * ROWS :]).reshape(3, ROWS)
+    assert all(sorted(epoch) == [*range(ROWS)] for epoch in seen)
+    assert (seen[0] != seen[1]).mean() > 0.9 and (seen[1] != seen[2]).mean() > 0.9
