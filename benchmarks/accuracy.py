@@ -56,7 +56,7 @@ class Contender(NamedTuple):
 
 SVD = {"n_factors": [20, 100], "n_epochs": [20, 40], "reg_all": [0.02, 0.05, 0.1]}
 SVDPP = {"n_epochs": [20, 30], "reg_all": [0.02, 0.05, 0.1]}
-DEEPCTR = {"k": [4, 16], "l2": [1e-5, 1e-4, 1e-3], "dropout": [0.0, 0.5]}
+DEEPCTR = {"k": [16, 32], "l2": [1e-4, 1e-3, 1e-2], "dropout": [0.3, 0.5, 0.7]}
 CONTENDERS = {
     "Surprise BaselineOnly": Contender(rivals.surprise, {"name": "BaselineOnly"}),
     "Surprise SVD": Contender(rivals.surprise, {"name": "SVD"}, SVD, "a search"),

@@ -1,6 +1,6 @@
 """How long ml-1m takes to read: all three files by us, ratings.dat by the usual call.
 
-    python benchmarks/reading.py [rounds]
+    python -m benchmarks.reading [rounds]
 
 The usual call, `pd.read_csv(..., sep="::", engine="python")`, reads one file and checks
 nothing. Ours reads three and checks every line. Both run in turn, round by round, in
@@ -9,21 +9,11 @@ one process, so that a busy machine slows both.
 
 import statistics
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks.turns import seconds
 from helpers import datasets
-
-
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def usual() -> pd.DataFrame:

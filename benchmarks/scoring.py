@@ -8,8 +8,6 @@ each user. Weights are not trained: the time does not depend on them.
 """
 
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -17,13 +15,6 @@ from benchmarks import results, turns
 from helpers import best, datasets, models, recommend, training
 
 ONE_BY_ONE = 50  # users whom the slow way serves
-
-
-def seconds(call: Callable, *args) -> float:
-    """Of one call."""
-    start = time.perf_counter()
-    call(*args)
-    return time.perf_counter() - start
 
 
 def pair_by_pair(model, encoder, users, movies) -> None:
@@ -53,9 +44,11 @@ def main(dataset: str = "ml-100k", rounds: int = 5) -> None:
         found: dict[str, list] = {"one_user": [], "all_users": [], "pair_by_pair": []}
         for i in range(rounds):
             user, some = one.iloc[i : i + 1], users.sample(ONE_BY_ONE, random_state=i)
-            found["one_user"].append(seconds(recommend.top, *asked, user, movies))
-            found["all_users"].append(seconds(recommend.top, *asked, users, movies))
-            slow = seconds(pair_by_pair, *asked, some, movies)
+            found["one_user"].append(turns.seconds(recommend.top, *asked, user, movies))
+            found["all_users"].append(
+                turns.seconds(recommend.top, *asked, users, movies)
+            )
+            slow = turns.seconds(pair_by_pair, *asked, some, movies)
             found["pair_by_pair"].append(slow / ONE_BY_ONE)
         figures[name] = {key: turns.quartiles(values) for key, values in found.items()}
         pairs = len(users) * len(movies)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -88,6 +89,13 @@ def race(prepared, names: list[str], rounds: int, warm_up: int = 2) -> dict[str,
         for key in ("seconds", "cpu_seconds", "rmse"):
             run[key] = [turn[name][key] for turn in turns[warm_up - 1 :]]
     return runs
+
+
+def seconds(call: Callable, *args) -> float:
+    """Of one call."""
+    start = time.perf_counter()
+    call(*args)
+    return time.perf_counter() - start
 
 
 def quartiles(values: list[float]) -> dict[str, float]:

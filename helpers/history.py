@@ -71,7 +71,7 @@ class ItemHistory:
         """Take the lists from another log, such as that of newcomers.
 
         The vocabulary of items stays; items it does not hold are left out. A model made
-        before needs the new lists: models.with_lists().
+        before needs the new lists: history_layers.with_lists().
         """
         self._check(log, self.owner, self.item, self.value)
         owners = fields.vocabulary_of(self.owner, log[self.owner].unique())
