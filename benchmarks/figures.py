@@ -15,6 +15,11 @@ from helpers import plots
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+PER_ROW = {
+    "epoch": ("s an epoch", "#333333"),
+    "encode": ("s to encode", "#999999"),
+    "peak_gib": ("GiB at peak", "#d62728"),
+}
 SHADES = {"keras.Adam": "#999999", "Adam": "#333333", "RowAdam": "#d62728"}
 
 
@@ -29,25 +34,36 @@ def rows_of(accuracy: dict) -> dict[str, list[float]]:
 
 
 def draw(accuracy: dict, growing: dict) -> None:
-    """Points of RMSE on the left, cost against ids on the right."""
+    """Points of RMSE above; below them cost against rows and against ids."""
     plots.style()
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(10, 3.8), width_ratios=(3, 2), layout="constrained"
+    fig, ax = plt.subplot_mosaic(
+        [["rmse", "rmse"], ["rows", "ids"]], figsize=(9, 7.4), layout="constrained"
     )
-    rows = rows_of(accuracy)
-    for line, (name, values) in enumerate(rows.items()):
+    found = rows_of(accuracy)
+    for line, (name, values) in enumerate(found.items()):
         color = "#d62728" if name.startswith("ours") else "#333333"
-        left.plot(values, [line] * len(values), "o", color=color, alpha=0.5)
-        left.plot(sum(values) / len(values), line, "|", color=color, markersize=18)
-    left.set_yticks(range(len(rows)), rows)
-    left.set(xlabel="test RMSE, ml-100k: a point a split, the bar is the mean")
+        ax["rmse"].plot(values, [line] * len(values), "o", color=color, alpha=0.5)
+        mean = sum(values) / len(values)
+        ax["rmse"].plot(mean, line, "|", color=color, markersize=18)
+    ax["rmse"].set_yticks(range(len(found)), found)
+    ax["rmse"].set(xlabel="test RMSE, ml-100k: a point a split, the bar is the mean")
+    rows = growing["figures"]["rows"]
+    for key, (label, color) in PER_ROW.items():
+        cost = [rows[str(n)][key] for n in growth.ROWS]
+        label = f"{label}, slope {rows[f'slope_{key}']:.2f}"
+        ax["rows"].loglog(growth.ROWS, cost, "o-", color=color, label=label)
+    ax["rows"].set(xlabel="rows", ylabel="s, GiB")
     for name, color in SHADES.items():
         sizes = growing["figures"]["ids"][name]
         cost = [sizes[str(n)]["median"] for n in growth.IDS]
         label = f"{name}, slope {sizes['slope']:.2f}"
-        right.loglog(growth.IDS, cost, "o-", color=color, label=label)
-    right.set(xlabel="ids of one field", ylabel="milliseconds a step")
-    right.legend()
+        ax["ids"].loglog(growth.IDS, cost, "o-", color=color, label=label)
+    ax["ids"].set(xlabel="ids of one field", ylabel="milliseconds a step")
+    for name in ("rows", "ids"):
+        ax[name].margins(y=0.3)  # room for the legend
+        ax[name].legend(
+            title="slope: of the last decade", fontsize="small", title_fontsize="small"
+        )
     fig.savefig(ROOT / "docs" / "benchmarks.png", dpi=110)
     plt.close(fig)
 
@@ -92,7 +108,12 @@ def speeds() -> list[str]:
                 f"{1000 * f['one_user']['median']:.0f} ms for one user, "
                 f"{f['all_users']['median']:.1f} s for all."
             )
-    ids = results.read("growth", "synthetic")["figures"]["ids"]
+    growing = results.read("growth", "synthetic")["figures"]
+    rows, ids = growing["rows"][str(growth.ROWS[-1])], growing["ids"]
+    out.append(
+        f"- Ten million rows take {rows['encode']:.0f} s to encode, "
+        f"{rows['epoch']:.0f} s an epoch and {rows['peak_gib']:.1f} GiB at peak."
+    )
     out.append(
         "- A step with ten million ids costs Keras' Adam "
         f"{ids['keras.Adam']['last_by_first']:.0f} times, ours "
