@@ -80,8 +80,10 @@ class Watch(keras.layers.Layer):
         return input_shape
 
 
-def test_every_epoch_of_a_training_has_another_order(monkeypatch):
+@pytest.mark.parametrize("feed", [feeding.shuffled, feeding.Batches])
+def test_every_epoch_of_a_training_has_another_order(feed, monkeypatch):
     """Keras' own feed repeats the first one, once a seed is set."""
+    monkeypatch.setattr(feeding, "shuffled", feed)
     watch, embed = Watch(), models.embed
     monkeypatch.setattr(
         models, "embed", lambda x, *a, **k: embed({"id": watch(x["id"])}, *a, **k)
