@@ -2,51 +2,59 @@
 
     python -m benchmarks.accuracy [ml-100k|ml-1m] [contender ...]
 
-The split is splits.random_rows(rows, seed); a run trains on all rows but the test rows.
-Settings come from a grid, searched on the validation rows of seed 0 alone, or are the
-maker's defaults. Contenders that are named are measured again, the others keep what
-they have; without names all are measured. Every run is a process of its own.
+The split is splits.random_rows(rows, seed). Settings are the maker's defaults, or come
+from a grid: trained on the training rows of seed 0, chosen by its validation rows. Then
+each seed trains on both, and is scored on its test rows. Contenders that are named are
+measured again, the others keep what they have; without names all are measured. Every
+run is a process of its own.
 """
 
 import itertools
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from benchmarks import results, rivals
+from benchmarks import results, rivals, turns
 from helpers import datasets, fields, splits
+from helpers.targets import Stars
 
 SEEDS = {"ml-100k": [0, 1, 2, 3, 4], "ml-1m": [0]}
-IDS = dict.fromkeys(("user_id", "movie_id"), fields.CATEGORICAL)
-SIDE = {name: kind for name, kind in fields.MOVIELENS.items() if name != "year"}
+CHOOSING_SEED = 0
+IDS = dict.fromkeys((rivals.USER, rivals.ITEM), fields.CATEGORICAL)
+#: All that are no number: myFM has them as ids.
+SIDE = {n: k for n, k in fields.MOVIELENS.items() if not isinstance(k, fields.Numeric)}
 
 
-def ours(train, test, seed, histories: bool = True, **changes) -> np.ndarray:
-    """best.RECIPES, each member a row: (members, n). changes: of the Recipe."""
+def ours(job: rivals.Job, histories: bool = True) -> np.ndarray:
+    """best.RECIPES, or best.PLAIN without histories; each member a row: (members, n)"""
     from helpers import best, training
+    from helpers.predictor import Predictor
 
-    recipe = (best.RECIPES if histories else best.PLAIN)[_set_of(train)]
-    recipe = recipe._replace(**changes)
-    lists = best.histories() if histories else ()
-    data = training.encode_parts((train, test[:0], test), histories=lists)
-    members = range(seed * recipe.members, (seed + 1) * recipe.members)
-    models = (best.train(data, recipe, member) for member in members)
-    return np.array([training.predict(m, data.test.x)[:, 0] for m in models])
-
-
-def _set_of(train) -> str:
-    return "ml-1m" if len(train) > 500_000 else "ml-100k"
+    recipe = (best.RECIPES if histories else best.PLAIN)[job.dataset]
+    found = Predictor.train(
+        splits.Split(job.train, job.train.iloc[:0], job.train.iloc[:0]),
+        best.FIELDS if histories else fields.MOVIELENS,
+        job.target,
+        recipe.model,
+        recipe.fit,
+        job.seed,
+        recipe.members,
+    )
+    x = found.encoder.transform(job.asked)
+    members = [training.predict(model, x, found.target) for model in found.models]
+    return np.hstack(members).T
 
 
 class Contender(NamedTuple):
-    """call: see rivals. settings: always. grid: name -> values, tried on valid rows."""
+    """call: see rivals. settings: always. grid: name -> values, tried on valid rows.
+
+    Where `epochs` is a setting, it is the most: a search watches each epoch.
+    """
 
     call: Callable
     settings: dict = {}
@@ -77,61 +85,62 @@ CONTENDERS = {
 
 
 def run(name: str, dataset: str, seed: int, settings: dict, choosing: bool) -> dict:
-    """Train and score once; on validation rows when choosing. In its own process."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress bars
-    os.dup2(2, 1)
+    """Train and score once.
+
+    choosing: on training rows, by validation rows; else on both, by test rows
+    ->  rmse (a value for each row of what the contender gives), that of their mean as
+        ensemble, and seconds
+    """
     train, valid, test = splits.random_rows(datasets.load(dataset).joined(), seed)
     if choosing:
         test = valid
     else:
-        train = _together(train, valid)
+        train = pd.concat([train, valid])
+    target = Stars().fit(train)
+    asked = test.drop(columns=target.column)
     start = time.perf_counter()
-    predicted = CONTENDERS[name].call(train, test, seed, **settings)
+    predicted = CONTENDERS[name].call(
+        rivals.Job(dataset, train, asked, target, seed), **settings
+    )
     seconds = time.perf_counter() - start
-    y = test.rating.to_numpy()
+
+    def score(stars: np.ndarray) -> float:
+        return target.scores(target.answer(stars), target.actual(test))["RMSE"]
+
     rows = np.atleast_2d(predicted)
-    found = {"rmse": [rmse(row, y) for row in rows], "seconds": seconds}
-    return found | {"ensemble": rmse(rows.mean(0), y)}
-
-
-def _together(train, valid):
-    import pandas as pd
-
-    return pd.concat([train, valid])
-
-
-def rmse(predicted: np.ndarray, y: np.ndarray) -> float:
-    """Of predictions clipped to the rating scale, in stars."""
-    return float(np.sqrt(((np.clip(predicted, 1, 5) - y) ** 2).mean()))
-
-
-def alone(*args) -> dict:
-    """run() in a fresh process, so that no library meets another."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(run, *args).result()
+    rmse = [score(row) for row in rows]
+    return {"rmse": rmse, "seconds": seconds, "ensemble": score(rows.mean(axis=0))}
 
 
 def choose(name: str, dataset: str) -> tuple[dict, list]:
     """The settings with the lowest validation RMSE, and all that were tried."""
-    contender, tried = CONTENDERS[name], []
+    contender = CONTENDERS[name]
     if not contender.grid:
         return contender.settings, []
+    tried = []
     for values in itertools.product(*contender.grid.values()):
-        settings = contender.settings | dict(zip(contender.grid, values, strict=True))
-        watch = {"watch": True} if "epochs" in settings else {}
-        found = alone(name, dataset, 0, settings | watch, True)["rmse"]
-        best = int(np.argmin(found))
-        if watch:
-            settings["epochs"] = best + 1
-        tried.append({"settings": settings, "valid_rmse": found[best]})
+        point = dict(zip(contender.grid, values, strict=True))
+        tried.append(attempt(name, dataset, contender.settings | point))
     return min(tried, key=lambda t: t["valid_rmse"])["settings"], tried
+
+
+def attempt(name: str, dataset: str, settings: dict) -> dict:
+    """Settings and their validation RMSE; epochs are those of the lowest."""
+    watched = "epochs" in settings
+    how = settings | ({"watch": True} if watched else {})
+    found = turns.alone(run, name, dataset, CHOOSING_SEED, how, True)["rmse"]
+    lowest = int(np.argmin(found))
+    if watched:
+        settings = settings | {"epochs": lowest + 1}
+    return {"settings": settings, "valid_rmse": found[lowest]}
 
 
 def measure(name: str, dataset: str) -> dict:
     """Search and all seeds of one contender."""
     settings, tried = choose(name, dataset)
     runs = {
-        seed: alone(name, dataset, seed, settings, False) for seed in SEEDS[dataset]
+        seed: turns.alone(run, name, dataset, seed, settings, False)
+        for seed in SEEDS[dataset]
     }
     first = [found["rmse"][0] for found in runs.values()]
     figures = {
@@ -160,7 +169,6 @@ def main(dataset: str = "ml-100k", *names: str) -> None:
     unknown = set(names) - set(CONTENDERS)
     if unknown or dataset not in SEEDS:
         raise SystemExit(f"Unknown: {unknown or dataset}. Contenders: {[*CONTENDERS]}.")
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # for DeepCTR; processes inherit it
     kept = results.read("accuracy", dataset)
     figures = kept["figures"] if kept and names else {}
     for name in names or CONTENDERS:

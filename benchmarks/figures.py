@@ -13,7 +13,7 @@ from benchmarks import growth, results
 from helpers import plots
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+README, FIGURE = ROOT / "README.md", ROOT / "docs" / "benchmarks.png"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 PER_ROW = {
     "epoch": ("s an epoch", "#333333"),
@@ -29,43 +29,54 @@ def rows_of(accuracy: dict) -> dict[str, list[float]]:
     for name, found in accuracy["figures"].items():
         rows[name] = found["one_model"]["values"]
         if "ensemble" in found:
-            rows[f"{name}, mean of 5"] = found["ensemble"]["values"]
+            members = len(next(iter(found["rmse"].values())))
+            rows[f"{name}, mean of {members}"] = found["ensemble"]["values"]
     return dict(sorted(rows.items(), key=lambda r: -sum(r[1]) / len(r[1])))
 
 
-def draw(accuracy: dict, growing: dict) -> None:
+def draw(accuracy: dict, growing: dict) -> plt.Figure:
     """Points of RMSE above; below them cost against rows and against ids."""
     plots.style()
     fig, ax = plt.subplot_mosaic(
         [["rmse", "rmse"], ["rows", "ids"]], figsize=(9, 7.4), layout="constrained"
     )
-    found = rows_of(accuracy)
-    for line, (name, values) in enumerate(found.items()):
-        color = "#d62728" if name.startswith("ours") else "#333333"
-        ax["rmse"].plot(values, [line] * len(values), "o", color=color, alpha=0.5)
-        mean = sum(values) / len(values)
-        ax["rmse"].plot(mean, line, "|", color=color, markersize=18)
-    ax["rmse"].set_yticks(range(len(found)), found)
-    ax["rmse"].set(xlabel="test RMSE, ml-100k: a point a split, the bar is the mean")
-    rows = growing["figures"]["rows"]
-    for key, (label, color) in PER_ROW.items():
-        cost = [rows[str(n)][key] for n in growth.ROWS]
-        label = f"{label}, slope {rows[f'slope_{key}']:.2f}"
-        ax["rows"].loglog(growth.ROWS, cost, "o-", color=color, label=label)
-    ax["rows"].set(xlabel="rows", ylabel="s, GiB")
-    for name, color in SHADES.items():
-        sizes = growing["figures"]["ids"][name]
-        cost = [sizes[str(n)]["median"] for n in growth.IDS]
-        label = f"{name}, slope {sizes['slope']:.2f}"
-        ax["ids"].loglog(growth.IDS, cost, "o-", color=color, label=label)
-    ax["ids"].set(xlabel="ids of one field", ylabel="milliseconds a step")
+    draw_accuracy(ax["rmse"], rows_of(accuracy))
+    draw_rows(ax["rows"], growing["figures"]["rows"])
+    draw_ids(ax["ids"], growing["figures"]["ids"])
     for name in ("rows", "ids"):
         ax[name].margins(y=0.3)  # room for the legend
         ax[name].legend(
             title="slope: of the last decade", fontsize="small", title_fontsize="small"
         )
-    fig.savefig(ROOT / "docs" / "benchmarks.png", dpi=110)
-    plt.close(fig)
+    return fig
+
+
+def draw_accuracy(ax: plt.Axes, rows: dict[str, list[float]]) -> None:
+    """A line of points for each contender. rows: of rows_of()"""
+    for line, (name, values) in enumerate(rows.items()):
+        color = "#d62728" if name.startswith("ours") else "#333333"
+        ax.plot(values, [line] * len(values), "o", color=color, alpha=0.5)
+        ax.plot(sum(values) / len(values), line, "|", color=color, markersize=18)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel="test RMSE, ml-100k: a point a split, the bar is the mean")
+
+
+def draw_rows(ax: plt.Axes, rows: dict) -> None:
+    """Seconds and memory against rows. rows: of growth.grow_rows()"""
+    for key, (label, color) in PER_ROW.items():
+        cost = [rows[str(n)][key] for n in growth.ROWS]
+        label = f"{label}, slope {rows[f'slope_{key}']:.2f}"
+        ax.loglog(growth.ROWS, cost, "o-", color=color, label=label)
+    ax.set(xlabel="rows", ylabel="s, GiB")
+
+
+def draw_ids(ax: plt.Axes, ids: dict) -> None:
+    """Milliseconds against ids. ids: of growth.grow_ids()"""
+    for name, color in SHADES.items():
+        cost = [ids[name][str(n)]["median"] for n in growth.IDS]
+        label = f"{name}, slope {ids[name]['slope']:.2f}"
+        ax.loglog(growth.IDS, cost, "o-", color=color, label=label)
+    ax.set(xlabel="ids of one field", ylabel="milliseconds a step")
 
 
 def table() -> str:
@@ -125,7 +136,9 @@ def speeds() -> list[str]:
 
 def main() -> None:
     """Draw the figure and rewrite the lines of README."""
-    draw(results.read("accuracy", "ml-100k"), results.read("growth", "synthetic"))
+    fig = draw(results.read("accuracy", "ml-100k"), results.read("growth", "synthetic"))
+    fig.savefig(FIGURE, dpi=110)
+    plt.close(fig)
     text = README.read_text("utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]

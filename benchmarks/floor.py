@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from helpers.fields import NUMERIC
+
 
 def epoch_of(task) -> Callable[[], None]:
     """A function that does one epoch's gathers and products. task: speed_worker.Task.
@@ -16,9 +18,9 @@ def epoch_of(task) -> Callable[[], None]:
     its products backward, to its weights and to its inputs.
     """
     rng = np.random.default_rng(0)
-    ids = [task.x[s["name"]] for s in task.specs if s["kind"] != "numeric"]
-    sizes = [s["size"] for s in task.specs if s["kind"] != "numeric"]
-    tables = [(random(rng, size, 1), random(rng, size, task.k)) for size in sizes]
+    coded = [s for s in task.specs if s.kind != NUMERIC]
+    ids = [task.x[s.name] for s in coded]
+    tables = [(random(rng, s.size, 1), random(rng, s.size, task.k)) for s in coded]
     widths = [len(task.specs) * task.k, *task.units, 1]
     kernels = [random(rng, n, m) for n, m in zip(widths, widths[1:], strict=False)]
     inputs = random(rng, task.batch, widths[0])

@@ -13,19 +13,19 @@ import resource
 import statistics
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import results, turns
+from helpers.fields import CATEGORICAL, FIRST, FieldSpec
+from helpers.splits import Split
 
 ROWS = [10**4, 10**5, 10**6, 10**7]
 IDS = [10**4, 10**5, 10**6, 10**7]
 BATCH, K, UNITS = 2048, 16, (64, 64)
 STEPS = 30
+SET = "ml-100k"  # of accuracy
 OPTIMIZERS = ("keras.Adam", "Adam", "RowAdam")
 
 
@@ -61,15 +61,16 @@ def with_rows(n: int) -> dict:
 
     rows = like_ml_1m(n)
     start = time.perf_counter()
-    data = training.encode_parts((rows, rows[:0], rows[:0]))
+    data = training.prepare(Split(rows, rows[:0], rows[:0]))
     encode = time.perf_counter() - start
-    part = data.train._replace(rows=None)
     seconds = []
     more = max(1, min(50, 10**6 // n))
     for epochs in (1, 1 + more):  # the first is compiled, so it is taken off
-        model = models.deepfm(data.encoder.specs, K, UNITS, intercept=3.0)
+        model = models.deepfm(
+            data.encoder.specs, K, UNITS, intercept=data.target.intercept, seed=0
+        )
         how = {"epochs": epochs, "batch_size": BATCH}
-        seconds.append(training.fit(model, part, **how).seconds)
+        seconds.append(training.fit(model, data.train, **how).seconds)
     epoch = (seconds[1] - seconds[0]) / more
     return {"encode": encode, "epoch": epoch, "peak_gib": gib()}
 
@@ -81,11 +82,8 @@ def with_ids(n: int, optimizer: str) -> dict:
 
     from helpers import models, optimizers
 
-    specs = [
-        SimpleNamespace(name="a", kind="categorical", size=n, length=1),
-        SimpleNamespace(name="b", kind="categorical", size=1000, length=1),
-    ]
-    model = models.deepfm(specs, K, UNITS)
+    specs = [FieldSpec("a", CATEGORICAL, n), FieldSpec("b", CATEGORICAL, 1000)]
+    model = models.deepfm(specs, K, UNITS, seed=0)
     kind = keras.optimizers.Adam if "." in optimizer else getattr(optimizers, optimizer)
     steps = kind(1e-3)
     steps.build(model.trainable_variables)
@@ -93,7 +91,7 @@ def with_ids(n: int, optimizer: str) -> dict:
     rng = np.random.default_rng(0)
     batches = [
         {
-            s.name: tf.constant(rng.integers(2, s.size, (BATCH, 1), "int32"))
+            s.name: tf.constant(rng.integers(FIRST, s.size, (BATCH, 1), "int32"))
             for s in specs
         }
         for _ in range(8)
@@ -115,21 +113,15 @@ def with_ids(n: int, optimizer: str) -> dict:
 
 
 def accuracy(optimizer: str, rate: float, seed: int) -> float:
-    """Validation RMSE on ml-100k of the DeepFM of notebook 05."""
+    """Validation RMSE on SET of the DeepFM of notebook 05."""
     from helpers import best, datasets, optimizers, training
 
-    parts = best.parts(datasets.load("ml-100k").joined(), seed, refit=False)
-    recipe = best.PLAIN["ml-100k"]
+    split = best.split(datasets.load(SET).joined(), seed, refit=False)
+    recipe = best.PLAIN[SET]
     how = {"optimizer": getattr(optimizers, optimizer), "learning_rate": rate}
     recipe = recipe._replace(fit=recipe.fit | how)
-    data = training.encode_parts(parts)
-    return training.evaluate(best.train(data, recipe, seed), data.test).rmse
-
-
-def alone(call, *args):
-    """call(*args) in a fresh process: its peak memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(call, *args).result()
+    data = training.prepare(split)
+    return training.evaluate(best.train(data, recipe, seed), data.test)["RMSE"]
 
 
 def slope(sizes: list[int], costs: list[float]) -> float:
@@ -141,7 +133,7 @@ def grow_rows() -> dict:
     """All sizes of ROWS."""
     found = {}
     for n in ROWS:
-        found[str(n)] = alone(with_rows, n)
+        found[str(n)] = turns.alone(with_rows, n)
         print(f"{n:>10,} rows {found[str(n)]}", flush=True)
     for key in ("encode", "epoch", "peak_gib"):
         found[f"slope_{key}"] = slope(ROWS, [found[str(n)][key] for n in ROWS])
@@ -153,7 +145,7 @@ def grow_ids() -> dict:
     found = {name: {} for name in OPTIMIZERS}
     for n in IDS:
         for name in OPTIMIZERS:
-            found[name][str(n)] = alone(with_ids, n, name)
+            found[name][str(n)] = turns.alone(with_ids, n, name)
             print(f"{n:>10,} ids {name:10} {found[name][str(n)]}", flush=True)
     for sizes in found.values():
         medians = [sizes[str(n)]["median"] for n in IDS]
@@ -166,9 +158,10 @@ def compare_accuracy(seeds=range(5), rates=(0.005, 0.01, 0.02)) -> dict:
     """Adam and RowAdam on the same splits, each with its best rate on seed 0."""
     found = {}
     for name in OPTIMIZERS[1:]:
-        tried = {rate: alone(accuracy, name, rate, 0) for rate in rates}
+        tried = {rate: turns.alone(accuracy, name, rate, 0) for rate in rates}
         rate = min(tried, key=tried.get)
-        rmse = [tried[rate]] + [alone(accuracy, name, rate, s) for s in seeds if s]
+        others = [turns.alone(accuracy, name, rate, seed) for seed in seeds if seed]
+        rmse = [tried[rate], *others]
         found[name] = {"rate": rate, "tried": [*tried.items()], "valid_rmse": rmse}
         print(name, found[name], flush=True)
     pairs = zip(*(found[n]["valid_rmse"] for n in ("RowAdam", "Adam")), strict=True)

@@ -61,7 +61,10 @@ def path(name: str, dataset: str) -> Path:
 
 
 def write(name: str, dataset: str, figures: dict, **settings) -> Path:
-    """Keep figures, settings (seeds among them), versions, machine and date."""
+    """Keep figures, settings (seeds among them), versions, machine and date.
+
+    The file is written whole or not at all.
+    """
     state = {
         "benchmark": name,
         "dataset": dataset,
@@ -72,11 +75,15 @@ def write(name: str, dataset: str, figures: dict, **settings) -> Path:
         "settings": settings,
         "figures": figures,
     }
+    text = json.dumps(state, indent=1) + "\n"
     RESULTS.mkdir(exist_ok=True)
     out = path(name, dataset)
-    draft = out.with_suffix(".part")
-    draft.write_text(json.dumps(state, indent=1) + "\n", "utf-8")
-    draft.replace(out)
+    draft = out.with_suffix(".draft")
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
     return out
 
 

@@ -1,36 +1,54 @@
 """Recommenders of others, on our splits: Surprise, myFM and DeepCTR.
 
-Each takes (train, test, seed, **settings), DataFrames as MovieLens.joined(), and gives
-predictions in stars for the rows of test, (n,). None sees a test rating.
+Each takes (job, **settings) and gives predictions in stars for the rows of job.asked,
+(n,). The ratings of those rows are not in the job, so none can see them.
 """
+
+import os
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from helpers import fields
-from helpers.history import ItemHistory
+from helpers.targets import Target
+
+USER, ITEM = "user_id", "movie_id"
 
 
-def surprise(train: pd.DataFrame, test: pd.DataFrame, seed: int, name: str, **settings):
+class Job(NamedTuple):
+    """All that a contender gets.
+
+    dataset: its name; train: rows as of MovieLens.joined()
+    asked: rows to predict, without the column of the target
+    target: that has learned from train
+    """
+
+    dataset: str
+    train: pd.DataFrame
+    asked: pd.DataFrame
+    target: Target
+    seed: int
+
+
+def surprise(job: Job, name: str, **settings) -> np.ndarray:
     """An algorithm of Surprise by its name, with its own defaults but for settings."""
     from surprise import Dataset, Reader, prediction_algorithms
 
-    columns = ["user_id", "movie_id", "rating"]
-    np.random.seed(seed)  # SVD++ draws from NumPy's global state
-    algorithm = getattr(prediction_algorithms, name)
-    if name != "BaselineOnly":
-        settings["random_state"] = seed
-    rows = Dataset.load_from_df(train[columns], Reader(rating_scale=(1, 5)))
-    fitted = algorithm(**settings).fit(rows.build_full_trainset())
-    pairs = zip(test.user_id, test.movie_id, strict=True)
-    return np.array([fitted.predict(user, movie).est for user, movie in pairs])
+    np.random.seed(job.seed)  # SVD++ draws from NumPy's global state
+    if name != "BaselineOnly":  # which draws nothing
+        settings["random_state"] = job.seed
+    algorithm = getattr(prediction_algorithms, name)(**settings)
+    scale = Reader(rating_scale=(job.target.low_, job.target.high_))
+    table = job.train[[USER, ITEM, job.target.column]]
+    fitted = algorithm.fit(Dataset.load_from_df(table, scale).build_full_trainset())
+    pairs = zip(job.asked[USER], job.asked[ITEM], strict=True)
+    return np.array([fitted.predict(user, item).est for user, item in pairs])
 
 
 def myfm(
-    train: pd.DataFrame,
-    test: pd.DataFrame,
-    seed: int,
+    job: Job,
     kinds: dict[str, str],
     rank: int = 10,
     samples: int = 200,
@@ -38,53 +56,58 @@ def myfm(
 ) -> np.ndarray:
     """Bayesian FM by Gibbs sampling, one group of variances for each field.
 
-    kinds: as for FieldEncoder. samples: kept after 20 that are not. histories: further
-    blocks, the movies of the user and the users of the movie, each row divided by the
-    root of its sum, as in myFM's example of an SVD++ "flipped".
+    kinds: fields, as for FieldEncoder. samples: kept after 20 that are not. histories:
+    further blocks, the movies of the user and the users of the movie, each row divided
+    by the root of its sum, as in myFM's example of an SVD++ "flipped".
     """
     from myfm import MyFMRegressor, RelationBlock
 
-    encoder = fields.FieldEncoder(kinds).fit(train)
-    blocks = [one_hot(encoder, rows) for rows in (train, test)]
-    model = MyFMRegressor(rank=rank, random_seed=seed)
+    encoder = fields.FieldEncoder(kinds).fit(job.train)
+    train, asked = (one_hot(encoder, rows) for rows in (job.train, job.asked))
     groups = [spec.size for spec in encoder.specs]
-    more: tuple[list, list] = ([], [])
+    of_train, of_asked = [], []
     if histories:
-        for owner, item in (("user_id", "movie_id"), ("movie_id", "user_id")):
-            log = ItemHistory({"rated": (1, 5)}, owner, item).fit(train)
-            lists = sparse.csr_matrix(log.specs[0].lists, dtype="float64")
-            number = np.diff(lists.indptr)
-            lists.data /= np.sqrt(np.repeat(number, number))
+        for owner, item in ((USER, ITEM), (ITEM, USER)):
+            log = fields.FieldEncoder({owner: fields.History(owner, item)})
+            lists = over_root(log.fit(job.train)[owner].table())
             groups.append(lists.shape[1])
-            for rows, out in zip((train, test), more, strict=True):
-                out.append(RelationBlock(log.transform(rows)["rated"][:, 0], lists))
+            for rows, out in ((job.train, of_train), (job.asked, of_asked)):
+                out.append(RelationBlock(log.transform(rows)[owner][:, 0], lists))
+    model = MyFMRegressor(rank=rank, random_seed=job.seed)
     model.fit(
-        blocks[0],
-        train.rating.to_numpy("float64"),
-        X_rel=more[0],
+        train,
+        job.target.actual(job.train),
+        X_rel=of_train,
         n_iter=samples + 20,
         n_kept_samples=samples,
         group_shapes=groups,
     )
-    return model.predict(blocks[1], X_rel=more[1])
+    return model.predict(asked, X_rel=of_asked)
+
+
+def over_root(table: np.ndarray) -> sparse.csr_matrix:
+    """Lists of zeros and ones, each over the root of its sum."""
+    lists = sparse.csr_matrix(table, dtype="float64")
+    number = np.diff(lists.indptr)
+    lists.data /= np.sqrt(np.repeat(number, number))
+    return lists
 
 
 def one_hot(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> sparse.csr_matrix:
     """One column an id of each field; the values of a list share one, 1/n each."""
-    columns = []
+    x, columns = encoder.transform(rows), []
     for spec in encoder.specs:
-        ids = encoder.transform(rows)[spec.name]
-        line, place = np.nonzero(ids)
-        share = 1 / (ids != fields.PADDING).sum(1)[line]
+        ids = x[spec.name]
+        there = ids != fields.PADDING
+        line, place = np.nonzero(there)
+        share = 1 / there.sum(1)[line]
         cells = (share, (line, ids[line, place]))
         columns.append(sparse.csr_matrix(cells, shape=(len(rows), spec.size)))
     return sparse.hstack(columns, format="csr")
 
 
 def deepctr(
-    train: pd.DataFrame,
-    test: pd.DataFrame,
-    seed: int,
+    job: Job,
     k: int = 16,
     l2: float = 1e-5,
     dropout: float = 0.0,
@@ -94,18 +117,20 @@ def deepctr(
 ) -> np.ndarray:
     """DeepCTR's DeepFM for regression, with the fields of the course.
 
-    It was written for Keras 2: TF_USE_LEGACY_KERAS=1 must be set from the start.
     l2: its l2_reg_embedding and l2_reg_linear. watch: give the predictions after each
     epoch instead, (epochs, n).
     """
-    import tensorflow as tf
+    tf = tensorflow_of_keras_2()
     from deepctr.models import DeepFM
 
-    encoder = fields.FieldEncoder(fields.MOVIELENS, mean_for_missing=["year"])
-    x, asked = encoder.fit(train).transform(train), encoder.transform(test)
-    columns = deepctr_columns(encoder.specs, k)
-    mean = train.rating.mean()  # its constant starts at zero
-    tf.keras.utils.set_random_seed(seed)
+    encoder = fields.FieldEncoder(fields.MOVIELENS).fit(job.train)
+    both = encoder.transform(pd.concat([job.train, job.asked]))  # lists of one length
+    x = {name: array[: len(job.train)] for name, array in both.items()}
+    asked = {name: array[len(job.train) :] for name, array in both.items()}
+    columns = deepctr_columns(encoder.specs, x, k)
+    mean = job.target.intercept  # its constant starts at zero
+    y = job.target.encode(job.train)[:, 0] - mean
+    tf.keras.utils.set_random_seed(job.seed)
     model = DeepFM(
         columns,
         columns,
@@ -114,21 +139,31 @@ def deepctr(
         dnn_dropout=dropout,
         l2_reg_embedding=l2,
         l2_reg_linear=l2,
-        seed=seed,
+        seed=job.seed,
     )
     model.compile(tf.keras.optimizers.Adam(), loss="mse")
     found = []
-    for _ in range(epochs):
-        model.fit(x, train.rating.to_numpy() - mean, batch, verbose=0)
-        if watch:
+    for epoch in range(1, epochs + 1):
+        model.fit(x, y, batch, verbose=0)
+        if watch or epoch == epochs:
             found.append(model.predict(asked, 16384, verbose=0)[:, 0] + mean)
-    if watch:
-        return np.array(found)
-    return model.predict(asked, 16384, verbose=0)[:, 0] + mean
+    return np.array(found) if watch else found[-1]
 
 
-def deepctr_columns(specs, k: int, initializer=None) -> list:
-    """DeepCTR's description of our fields."""
+def tensorflow_of_keras_2():
+    """TensorFlow with tf-keras, for which DeepCTR was written.
+
+    Nothing in the process may have imported TensorFlow before.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow
+
+    return tensorflow
+
+
+def deepctr_columns(specs, x: dict[str, np.ndarray], k: int, initializer=None) -> list:
+    """DeepCTR's description of our fields. x: encoded rows, for the length of lists."""
     from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 
     start = {"embeddings_initializer": initializer} if initializer else {}
@@ -139,6 +174,7 @@ def deepctr_columns(specs, k: int, initializer=None) -> list:
             continue
         column = SparseFeat(s.name, s.size, k, **start)
         if s.kind == fields.MULTI:
-            column = VarLenSparseFeat(column, maxlen=s.length, combiner="mean")
+            length = x[s.name].shape[1]
+            column = VarLenSparseFeat(column, maxlen=length, combiner="mean")
         columns.append(column)
     return columns

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from helpers.fields import MULTI, NUMERIC, PADDING
+
 
 class DeepFM(nn.Module):
     """First order, second order by Rendle's identity (2010, lemma 3.1), and an MLP.
@@ -14,8 +16,8 @@ class DeepFM(nn.Module):
 
     def __init__(self, task):
         super().__init__()
-        self.kinds = {s["name"]: s["kind"] for s in task.specs}
-        self.w0 = nn.Parameter(torch.tensor(float(task.y.mean())))
+        self.kinds = {s.name: s.kind for s in task.specs}
+        self.w0 = nn.Parameter(torch.tensor(task.target.intercept))
         self.weights, self.vectors = self._tables(task, 1), self._tables(task, task.k)
         sizes = [len(task.specs) * task.k, *task.units]
         layers = []
@@ -27,22 +29,22 @@ class DeepFM(nn.Module):
     def _tables(task, k: int) -> nn.ModuleDict:
         tables = nn.ModuleDict()
         for s in task.specs:
-            numeric = s["kind"] == "numeric"
-            table = (
-                nn.Linear(1, k, bias=False) if numeric else nn.Embedding(s["size"], k)
-            )
+            if s.kind == NUMERIC:
+                table = nn.Linear(1, k, bias=False)
+            else:
+                table = nn.Embedding(s.size, k)
             nn.init.normal_(table.weight, std=0.02)
-            tables[s["name"]] = table
+            tables[s.name] = table
         return tables
 
     def _rows(self, tables: nn.ModuleDict, x: dict) -> torch.Tensor:
         rows = []
         for name, kind in self.kinds.items():
             found = tables[name](x[name])
-            if kind == "numeric":
+            if kind == NUMERIC:
                 found = found[:, None]
-            elif kind == "multi-categorical":
-                present = (x[name] != 0)[..., None].float()
+            elif kind == MULTI:
+                present = (x[name] != PADDING)[..., None].float()
                 number = present.sum(1, keepdim=True).clamp(min=1)
                 found = (found * present).sum(1, keepdim=True) / number
             rows.append(found)

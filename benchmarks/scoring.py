@@ -3,74 +3,88 @@
     python -m benchmarks.scoring [ml-100k|ml-1m] [rounds]
 
 Ours is recommend.top() with the DeepFM of notebook 05, and with the recipe's four
-histories; beside it the same lists the way notebook 05 makes them, a table of pairs for
-each user. Weights are not trained: the time does not depend on them.
+histories; beside it the same lists the plain way, a table of pairs for each user.
+Weights are not trained: the time does not depend on them.
 """
 
 import sys
 
 import numpy as np
+import pandas as pd
 
 from benchmarks import results, turns
-from helpers import best, datasets, models, recommend, training
+from benchmarks.rivals import ITEM, USER
+from helpers import best, datasets, fields, models, recommend, training
 
-ONE_BY_ONE = 50  # users whom the slow way serves
+N = 10
+ONE_BY_ONE = 50  # users whom the plain way serves
 
 
-def pair_by_pair(model, encoder, users, movies) -> None:
-    """Notebook 05's way: for each user a table of pairs, encoded, scored, sorted."""
+def pair_by_pair(model, encoder, target, users, movies) -> pd.DataFrame:
+    """What recommend.top() gives: for each user all pairs, encoded, scored, sorted."""
+    lists = []
     for user in range(len(users)):
         rows = movies.merge(users.iloc[user : user + 1], how="cross")
-        stars = training.predict(model, encoder.transform(rows))[:, 0]
-        rows.assign(rating=stars).nlargest(10, "rating")
+        raw = training.raw_output(model, encoder.transform(rows))[:, 0]
+        rows[target.column] = raw
+        lists.append(rows.nlargest(N, target.column)[[USER, ITEM, target.column]])
+    found = pd.concat(lists, ignore_index=True)
+    found[target.column] = target.answer(found[target.column])
+    return found
+
+
+def measure(
+    data: training.Prepared, recipe: best.Recipe, users, movies, rounds
+) -> dict:
+    """Seconds of one user, of all, and of one the plain way, in turn."""
+    encoder, target = data.encoder, data.target
+    model = models.deepfm(
+        encoder.specs, **recipe.model, intercept=target.intercept, seed=0
+    )
+    models.set_lists(model, encoder)
+
+    def ours(asked):
+        own = [model], encoder, target
+        return recommend.top(*own, asked, movies, user=USER, item=ITEM, n=N)
+
+    def plain(asked):
+        return pair_by_pair(model, encoder, target, asked, movies)
+
+    one = users.sample(rounds, random_state=0)
+    for call, asked in ((ours, one.head(1)), (ours, users), (plain, one.head(1))):
+        call(asked)  # compiles
+    found: dict[str, list] = {"one_user": [], "all_users": [], "pair_by_pair": []}
+    for i in range(rounds):
+        some = users.sample(ONE_BY_ONE, random_state=i)
+        found["one_user"].append(turns.seconds(ours, one.iloc[i : i + 1]))
+        found["all_users"].append(turns.seconds(ours, users))
+        found["pair_by_pair"].append(turns.seconds(plain, some) / ONE_BY_ONE)
+    pairs = len(users) * len(movies)
+    figures = {key: turns.quartiles(values) for key, values in found.items()}
+    return figures | {"pairs_a_second": pairs / float(np.median(found["all_users"]))}
 
 
 def main(dataset: str = "ml-100k", rounds: int = 5) -> None:
     """Measure in turn, keep and print."""
     sets = datasets.load(dataset)
-    parts = best.parts(sets.joined(), 0)
-    users, movies = sets.users, sets.movies
+    split, users, movies = best.split(sets.joined(), 0), sets.users, sets.movies
     figures = {}
-    for name, recipe, histories in (
-        ("no histories", best.PLAIN[dataset], ()),
-        ("four histories", best.RECIPES[dataset], best.histories()),
+    for name, recipe, chosen in (
+        ("no histories", best.PLAIN[dataset], fields.MOVIELENS),
+        ("four histories", best.RECIPES[dataset], best.FIELDS),
     ):
-        data = training.encode_parts(parts, histories=histories)
-        asked = models.deepfm(data.encoder.specs, **recipe.model), data.encoder
-        one = users.sample(rounds, random_state=0)
-        recommend.top(*asked, one.head(1), movies)  # compiles
-        recommend.top(*asked, users, movies)
-        pair_by_pair(*asked, one.head(1), movies)
-        found: dict[str, list] = {"one_user": [], "all_users": [], "pair_by_pair": []}
-        for i in range(rounds):
-            user, some = one.iloc[i : i + 1], users.sample(ONE_BY_ONE, random_state=i)
-            found["one_user"].append(turns.seconds(recommend.top, *asked, user, movies))
-            found["all_users"].append(
-                turns.seconds(recommend.top, *asked, users, movies)
-            )
-            slow = turns.seconds(pair_by_pair, *asked, some, movies)
-            found["pair_by_pair"].append(slow / ONE_BY_ONE)
-        figures[name] = {key: turns.quartiles(values) for key, values in found.items()}
-        pairs = len(users) * len(movies)
-        figures[name]["pairs_a_second"] = pairs / float(np.median(found["all_users"]))
+        data = training.prepare(split, chosen)
+        figures[name] = measure(data, recipe, users, movies, rounds)
         print(line(name, figures[name]), flush=True)
-    print(
-        results.write(
-            "scoring",
-            dataset,
-            figures,
-            rounds=rounds,
-            users=len(users),
-            movies=len(movies),
-        )
-    )
+    size = {"users": len(users), "movies": len(movies)}
+    print(results.write("scoring", dataset, figures, rounds=rounds, **size))
 
 
 def line(name: str, found: dict) -> str:
     """Medians in words."""
     one, slow = (1000 * found[key]["median"] for key in ("one_user", "pair_by_pair"))
     return (
-        f"{name:15} one user {one:.1f} ms (notebook 05's way {slow:.1f} ms)"
+        f"{name:15} one user {one:.1f} ms (pair by pair {slow:.1f} ms)"
         f"   all users {found['all_users']['median']:.2f} s,"
         f" {found['pairs_a_second'] / 1e6:.2f} million pairs a second"
     )

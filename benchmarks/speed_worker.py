@@ -1,4 +1,4 @@
-"""One contender of training_speed and floor, in a process of its own.
+"""One contender of training_speed, in a process of its own.
 
     python -m benchmarks.speed_worker CONTENDER FOLDER
 
@@ -13,22 +13,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from helpers import targets
+from helpers.fields import FieldSpec
+from helpers.targets import Target
+
 ENOUGH = 10_000  # epochs: more than anybody asks for
-ANSWERS = os.fdopen(os.dup(1), "w")  # what libraries print goes elsewhere
-os.dup2(2, 1)
 
 
 class Task(NamedTuple):
-    """x, y as in training.Part; specs and settings as dicts."""
+    """x, y, target as in training.Encoded; the rest as turns.SETTINGS has it."""
 
     x: dict[str, np.ndarray]
     y: np.ndarray
-    specs: list[dict]
+    target: Target
+    specs: list[FieldSpec]
     k: int
     units: list[int]
     batch: int
@@ -38,140 +40,150 @@ class Task(NamedTuple):
 def read_task(folder: Path) -> Task:
     """What turns.write_task() wrote."""
     settings = json.loads((folder / "task.json").read_text("utf-8"))
+    specs = [FieldSpec(**spec) for spec in settings.pop("specs")]
+    target = targets.restored(settings.pop("target"))
     arrays = dict(np.load(folder / "task.npz"))
-    y = arrays.pop("y")
     return Task(
-        {s["name"]: arrays[s["name"]] for s in settings["specs"]}, y, **settings
+        {s.name: arrays[s.name] for s in specs}, arrays["y"], target, specs, **settings
     )
-
-
-def answer(**figures) -> None:
-    """Write one line to whoever started this process."""
-    print(json.dumps(figures), file=ANSWERS, flush=True)
 
 
 class Clock:
     """Waits for a command, then measures until done() answers it."""
 
+    def __init__(self, commands: TextIO, answers: TextIO):
+        self.commands, self.answers = commands, answers
+
+    def answer(self, **figures) -> None:
+        """Write one line to whoever started this process."""
+        print(json.dumps(figures), file=self.answers, flush=True)
+
     def wait(self) -> None:
-        """Start at the next line of the input; end the process where there is none."""
-        if not sys.stdin.readline():
-            os._exit(0)
+        """Start at the next line of the input. Raises EOFError where there is none."""
+        if not self.commands.readline():
+            raise EOFError
         self.cpu, self.start = time.process_time(), time.perf_counter()
 
     def done(self, rmse: float | None = None) -> None:
         """Answer what was measured. rmse: in stars, of the epoch."""
         seconds = time.perf_counter() - self.start
-        answer(seconds=seconds, cpu_seconds=time.process_time() - self.cpu, rmse=rmse)
+        cpu = time.process_time() - self.cpu
+        self.answer(seconds=seconds, cpu_seconds=cpu, rmse=rmse)
 
 
-def ours(task: Task) -> None:
-    """training.fit as it is; its progress line is what waits for the command."""
-    from helpers import fields, models, training
+def on_command(callback: type, clock: Clock, rmse: Callable[[dict], float]):
+    """A Keras callback: each epoch begins with a command and ends with an answer.
 
-    class OnCommand(training.ProgressLine):
-        """Each epoch begins with a command and ends with an answer."""
-
-        clock = Clock()
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.clock.wait()
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.clock.done(float(logs["rmse"]))
-
-    training.ProgressLine = OnCommand
-    specs = [fields.FieldSpec(**spec) for spec in task.specs]
-    mean = float(task.y.mean())
-    model = models.deepfm(specs, k=task.k, units=task.units, intercept=mean)
-    answer(parameters=model.count_params())
-    training.fit(
-        model,
-        training.Part(task.x, task.y),
-        epochs=ENOUGH,
-        batch_size=task.batch,
-        learning_rate=task.rate,
-    )
-
-
-def ours_jax(task: Task) -> None:
-    """The same on Keras' JAX backend."""
-    os.environ["KERAS_BACKEND"] = "jax"
-    ours(task)
-
-
-def deepctr(task: Task) -> None:
-    """DeepCTR's DeepFM on tf-keras, without its penalties.
-
-    Its constant starts at zero, so it learns the distance to the mean.
+    callback: the class that it must be of; rmse: of the logs of an epoch
     """
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-    from deepctr.models import DeepFM
 
-    from benchmarks import rivals
-
-    specs = [SimpleNamespace(**spec) for spec in task.specs]
-    start = tf.keras.initializers.RandomNormal(stddev=0.02, seed=0)
-    columns = rivals.deepctr_columns(specs, task.k, start)
-    none = {"l2_reg_linear": 0, "l2_reg_embedding": 0, "l2_reg_dnn": 0}
-    model = DeepFM(
-        columns, columns, dnn_hidden_units=task.units, task="regression", **none
-    )
-    answer(parameters=model.count_params())
-
-    class OnCommand(tf.keras.callbacks.Callback):
-        """Each epoch begins with a command and ends with an answer."""
-
-        clock = Clock()
-
+    class OnCommand(callback):
         def on_epoch_begin(self, epoch, logs=None):
-            self.clock.wait()
+            clock.wait()
 
         def on_epoch_end(self, epoch, logs=None):
-            self.clock.done(logs["loss"] ** 0.5)
+            clock.done(rmse(logs))
 
-    model.compile(tf.keras.optimizers.Adam(task.rate), loss="mse")
-    model.fit(
-        task.x,
-        task.y - task.y.mean(),
-        epochs=ENOUGH,
-        batch_size=task.batch,
-        callbacks=[OnCommand()],
-        verbose=0,
-    )
+    return OnCommand()
 
 
-def pytorch(task: Task) -> None:
-    """A plain DeepFM in PyTorch: rivals_torch.epoch, time and again."""
-    from benchmarks import rivals_torch
-
-    _repeat(rivals_torch.DeepFM, rivals_torch.trainer, task)
-
-
-def _repeat(make: Callable, trainer: Callable, task: Task) -> None:
-    model = make(task)
-    answer(parameters=sum(p.numel() for p in model.parameters()))
-    epoch, clock = trainer(model, task), Clock()
+def repeat(epoch: Callable[[], float | None], clock: Clock) -> None:
+    """An epoch for each command."""
     while True:
         clock.wait()
         clock.done(epoch())
 
 
-def floor(task: Task) -> None:
+def ours(task: Task, clock: Clock) -> None:
+    """training.fit as it is."""
+    import keras
+
+    from helpers import models, training
+
+    model = models.deepfm(
+        task.specs, task.k, task.units, intercept=task.target.intercept, seed=0
+    )
+    clock.answer(parameters=model.count_params())
+    training.fit(
+        model,
+        training.Encoded(task.x, task.y, task.target),
+        epochs=ENOUGH,
+        batch_size=task.batch,
+        learning_rate=task.rate,
+        callbacks=[
+            on_command(keras.callbacks.Callback, clock, lambda logs: logs["score"])
+        ],
+    )
+
+
+def ours_jax(task: Task, clock: Clock) -> None:
+    """The same on Keras' JAX backend."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    ours(task, clock)
+
+
+def deepctr(task: Task, clock: Clock) -> None:
+    """DeepCTR's DeepFM on tf-keras, without its penalties.
+
+    Its constant starts at zero, so it learns the distance to the mean.
+    """
+    from benchmarks import rivals
+
+    tf = rivals.tensorflow_of_keras_2()
+    from deepctr.models import DeepFM
+
+    start = tf.keras.initializers.RandomNormal(stddev=0.02, seed=0)
+    columns = rivals.deepctr_columns(task.specs, task.x, task.k, start)
+    none = {"l2_reg_linear": 0, "l2_reg_embedding": 0, "l2_reg_dnn": 0}
+    model = DeepFM(
+        columns, columns, dnn_hidden_units=task.units, task="regression", **none
+    )
+    clock.answer(parameters=model.count_params())
+    model.compile(tf.keras.optimizers.Adam(task.rate), loss="mse")
+    model.fit(
+        task.x,
+        task.y - task.target.intercept,
+        epochs=ENOUGH,
+        batch_size=task.batch,
+        callbacks=[
+            on_command(
+                tf.keras.callbacks.Callback, clock, lambda logs: logs["loss"] ** 0.5
+            )
+        ],
+        verbose=0,
+    )
+
+
+def pytorch(task: Task, clock: Clock) -> None:
+    """A plain DeepFM in PyTorch: rivals_torch.epoch, time and again."""
+    from benchmarks import rivals_torch
+
+    model = rivals_torch.DeepFM(task)
+    clock.answer(parameters=sum(p.numel() for p in model.parameters()))
+    repeat(rivals_torch.trainer(model, task), clock)
+
+
+def floor(task: Task, clock: Clock) -> None:
     """Nothing but the gathers and the matrix products of an epoch, in NumPy."""
     from benchmarks import floor
 
-    epoch, clock = floor.epoch_of(task), Clock()
-    answer(parameters=0)
-    while True:
-        clock.wait()
-        epoch()
-        clock.done()
+    epoch = floor.epoch_of(task)
+    clock.answer(parameters=0)
+    repeat(epoch, clock)
 
 
 CONTENDERS = {f.__name__: f for f in (ours, ours_jax, deepctr, pytorch, floor)}
 
+
+def main(name: str, folder: str) -> None:
+    """Work until the input ends. What libraries print goes where errors go."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    try:
+        CONTENDERS[name](read_task(Path(folder)), Clock(sys.stdin, answers))
+    except EOFError:
+        os._exit(0)  # without waiting for the threads of libraries
+
+
 if __name__ == "__main__":
-    CONTENDERS[sys.argv[1]](read_task(Path(sys.argv[2])))
+    main(*sys.argv[1:])

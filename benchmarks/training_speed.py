@@ -11,7 +11,8 @@ on Keras' JAX backend. The floor is what floor.py leaves of an epoch.
 import sys
 
 from benchmarks import results, turns
-from helpers import datasets, training
+from helpers import datasets, splits, training
+from helpers.fields import NUMERIC
 
 OURS, RIVALS = ("ours", "ours_jax"), ("deepctr", "pytorch")
 FLOOR = "floor"
@@ -20,10 +21,25 @@ SPLIT_SEED = 0
 
 def main(dataset: str = "ml-100k", rounds: int = 15) -> None:
     """Measure, keep and print."""
-    data = training.prepare(datasets.load(dataset).joined(), SPLIT_SEED)
+    rows = datasets.load(dataset).joined()
+    data = training.prepare(splits.random_rows(rows, SPLIT_SEED))
     runs = turns.race(data, [*OURS, *RIVALS, FLOOR], rounds)
-    k, units = turns.SETTINGS["k"], turns.SETTINGS["units"]
-    numeric = sum(s.kind == "numeric" for s in data.encoder.specs)
+    figures = compared(runs, data.encoder.specs)
+    out = results.write(
+        "training_speed",
+        dataset,
+        figures,
+        rounds=rounds,
+        rows=len(data.train.y),
+        split_seed=SPLIT_SEED,
+        **turns.SETTINGS,
+    )
+    show(figures)
+    print(out)
+
+
+def compared(runs: dict[str, dict], specs) -> dict:
+    """What turns.race() gave, as quartiles, and as times ours, round by round."""
     figures = {
         name: {
             "parameters": run["parameters"],
@@ -44,41 +60,45 @@ def main(dataset: str = "ml-100k", rounds: int = 15) -> None:
         missing = runs["ours"]["parameters"] - runs[name]["parameters"]
         figures[name]["parameters_missing"] = missing
     figures[FLOOR]["ours_times_floor"] = turns.ratios(runs, "ours", FLOOR)
+    k, units = turns.SETTINGS["k"], turns.SETTINGS["units"]
+    numeric = sum(s.kind == NUMERIC for s in specs)
     figures["explained"] = {"deepctr": numeric * (k + (k - 1) * units[0]), "pytorch": 0}
-    out = results.write(
-        "training_speed",
-        dataset,
-        figures,
-        rounds=rounds,
-        rows=len(data.train.y),
-        split_seed=SPLIT_SEED,
-        **turns.SETTINGS,
-    )
-    show(figures)
-    print(out)
+    return figures
 
 
 def show(figures: dict) -> None:
-    """The table."""
-    print(
-        "           s an epoch (middle half)  / ours (middle half)  / ours_jax"
-        "   parameters  RMSE"
-    )
+    """The table. In brackets is the middle half of the rounds."""
+    print(row("", "s an epoch", "/ ours", "/ ours_jax", "parameters", "RMSE"))
     for name in (*OURS, *RIVALS, FLOOR):
         f = figures[name]
-        s, r = f["seconds"], [f.get(f"times_{own}") for own in OURS]
-        rmse = f["last_train_rmse"] or float("nan")
-        ratios = [f"{t['median']:.2f} ({t['low']:.2f}-{t['high']:.2f})" for t in r if t]
-        ratio, on_jax = ratios or ("", "")
+        times = [f.get(f"times_{own}") for own in OURS]
+        rmse = f["last_train_rmse"]
         print(
-            f"{name:10} {s['median']:7.3f} ({s['low']:.3f}-{s['high']:.3f})"
-            f"  {ratio:>19} {on_jax:>19}  {f['parameters']:>9,}  {rmse:.3f}"
+            row(
+                name,
+                spread(f["seconds"], 3),
+                *(spread(found, 2) if found else "" for found in times),
+                f"{f['parameters']:,}",
+                f"{rmse:.3f}" if rmse else "-",
+            )
         )
-    r = figures[FLOOR]["ours_times_floor"]
-    print(f"ours / floor: {r['median']:.2f} ({r['low']:.2f}-{r['high']:.2f})")
+    print(f"ours / floor: {spread(figures[FLOOR]['ours_times_floor'], 2)}")
     for name, count in figures["explained"].items():
         missing = figures[name]["parameters_missing"]
         print(f"{name}: {missing} parameters fewer than ours, {count} explained")
+
+
+def row(
+    name: str, seconds: str, ours: str, jax: str, parameters: str, rmse: str
+) -> str:
+    """A line of the table."""
+    return f"{name:8} {seconds:>22} {ours:>18} {jax:>18} {parameters:>10} {rmse:>6}"
+
+
+def spread(found: dict[str, float], digits: int) -> str:
+    """Median and middle half, with so many digits."""
+    median, low, high = (f"{found[k]:.{digits}f}" for k in ("median", "low", "high"))
+    return f"{median} ({low}-{high})"
 
 
 if __name__ == "__main__":

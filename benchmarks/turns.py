@@ -1,17 +1,21 @@
-"""Contenders that train in turn, each in a process of its own: who is how much faster.
+"""Processes of their own, alone or in turn: who is how much faster.
 
-All wait while one trains, and every round has one epoch of each, so that a busy machine
-slows all of them.
+In a race all wait while one trains, and every round has one epoch of each, so that a
+busy machine slows all of them.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +25,27 @@ SETTINGS = {"k": 20, "units": [64, 64], "batch": 2048, "rate": 1e-3}
 PAUSE = 0.05  # seconds between two turns: threads that still spin come to rest
 
 
+def alone(call: Callable, *args):
+    """call(*args) in a fresh process: no library meets another, its memory is its own.
+
+    What it prints is lost, progress bars among it; what it raises is raised here.
+    """
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_silence) as pool:
+        return pool.submit(call, *args).result()
+
+
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+
+
 def write_task(folder: Path, prepared) -> None:
-    """Training rows, specs and SETTINGS, for the workers."""
+    """Training rows, specs, target and SETTINGS, for the workers."""
     specs = [asdict(s) for s in prepared.encoder.specs]
-    state = json.dumps({"specs": specs, **SETTINGS})
-    (folder / "task.json").write_text(state, "utf-8")
+    state = {"specs": specs, "target": prepared.target.state(), **SETTINGS}
+    (folder / "task.json").write_text(json.dumps(state), "utf-8")
     np.savez(folder / "task.npz", y=prepared.train.y, **prepared.train.x)
 
 
@@ -56,14 +76,17 @@ class Worker:
     def epoch(self) -> dict:
         """Let it train one epoch: seconds, cpu_seconds and rmse."""
         time.sleep(PAUSE)
-        self.process.stdin.write("epoch\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # answer() says why
+            self.process.stdin.write("epoch\n")
+            self.process.stdin.flush()
         return self.answer()
 
     def stop(self) -> None:
         """Close its input, at which it ends."""
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def race(prepared, names: list[str], rounds: int, warm_up: int = 2) -> dict[str, dict]:
@@ -77,17 +100,16 @@ def race(prepared, names: list[str], rounds: int, warm_up: int = 2) -> dict[str,
         workers = [Worker(name, Path(folder)) for name in names]
         try:
             runs = {w.name: w.answer() for w in workers}
-            for w in workers:
-                runs[w.name]["first_epoch"] = w.epoch()["seconds"]
-            turns = []
-            for _ in range(warm_up - 1 + rounds):
-                turns.append({w.name: w.epoch() for w in workers})
+            turns = [
+                {w.name: w.epoch() for w in workers} for _ in range(warm_up + rounds)
+            ]
         finally:
             for w in workers:
                 w.stop()
     for name, run in runs.items():
+        run["first_epoch"] = turns[0][name]["seconds"]
         for key in ("seconds", "cpu_seconds", "rmse"):
-            run[key] = [turn[name][key] for turn in turns[warm_up - 1 :]]
+            run[key] = [turn[name][key] for turn in turns[warm_up:]]
     return runs
 
 

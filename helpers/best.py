@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import models, splits, training
-from helpers.history import ItemHistory
+from helpers.fields import MOVIELENS, History
 
 
 class Recipe(NamedTuple):
@@ -40,35 +40,37 @@ PLAIN = {
     "ml-1m": Recipe(PLAIN_MODEL | {"l2": 0.05}, PLAIN_FIT | {"batch_size": 4096}),
 }
 
+#: What a user liked and did not, and who liked a movie and who did not.
+HISTORIES = {
+    "liked": History("user_id", "movie_id", "rating", at_least=4),
+    "disliked": History("user_id", "movie_id", "rating", below=4),
+    "fans": History("movie_id", "user_id", "rating", at_least=4),
+    "critics": History("movie_id", "user_id", "rating", below=4),
+}
+FIELDS = {**MOVIELENS, **HISTORIES}
 
-def histories() -> list[ItemHistory]:
-    """What a user liked and did not, and who liked a movie and who did not."""
-    return [
-        ItemHistory({"liked": (4, 5), "disliked": (1, 3)}, "user_id", "movie_id"),
-        ItemHistory({"fans": (4, 5), "critics": (1, 3)}, "movie_id", "user_id"),
-    ]
 
+def split(rows: pd.DataFrame, seed: int, refit: bool = True) -> splits.Split:
+    """random_rows() without validation rows: they are trained on.
 
-def parts(rows: pd.DataFrame, seed: int, refit: bool = True) -> splits.Split:
-    """random_rows() as (train, nothing left, test): validation rows are trained on.
-
-    Not so with refit=False, where settings are chosen: then (train, test, valid), and
-    the last part, on which models are compared, holds the validation rows.
+    Not so with refit=False, where settings are chosen: then the rows to judge by are
+    the validation rows, and the test rows are in none of the three.
     """
     train, valid, test = splits.random_rows(rows, seed)
     if refit:
-        return pd.concat([train, valid]), valid.iloc[:0], test
-    return train, test.iloc[:0], valid
+        return splits.Split(pd.concat([train, valid]), valid.iloc[:0], test)
+    return splits.Split(train, test.iloc[:0], valid)
 
 
 def train(data: training.Prepared, recipe: Recipe, seed: int, **changes) -> keras.Model:
     """One model of the recipe on data.train. changes: of its arguments of deepfm()."""
-    keras.utils.set_random_seed(seed)
     model = models.deepfm(
         data.encoder.specs,
         **recipe.model | changes,
-        intercept=float(data.train.y.mean()),
+        intercept=data.target.intercept,
+        seed=seed,
     )
+    models.set_lists(model, data.encoder)
     training.fit(model, data.train, **recipe.fit, seed=seed)
     return model
 

@@ -14,7 +14,7 @@ __all__ = ["DATA", "DataError", "MovieLens", "Unavailable", "load"]
 DATA = Path(__file__).resolve().parent.parent / "data"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class MovieLens:
     """One MovieLens set.
 

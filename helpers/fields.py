@@ -1,16 +1,52 @@
-"""DataFrame -> dict of arrays: three kinds of fields, learned from training rows."""
+"""DataFrame -> dict of arrays: the fields of a model, learned from training rows.
 
+The kinds of fields are in kinds.py and history.py; all are had from here.
+"""
+
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from numbers import Real
-from pathlib import Path
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-KINDS = NUMERIC, CATEGORICAL, MULTI = "numeric", "categorical", "multi-categorical"
-PADDING, UNKNOWN, FIRST_VALUE = 0, 1, 2
+from helpers import state, values
+from helpers.history import HISTORY, History
+from helpers.kinds import (
+    CATEGORICAL,
+    MULTI,
+    NUMERIC,
+    Categorical,
+    Field,
+    FieldSpec,
+    MultiCategorical,
+    Numeric,
+)
+from helpers.vocabulary import FIRST, PADDING, UNKNOWN
+
+__all__ = [
+    "CATEGORICAL",
+    "FIRST",
+    "HISTORY",
+    "KINDS",
+    "MOVIELENS",
+    "MULTI",
+    "NUMERIC",
+    "PADDING",
+    "UNKNOWN",
+    "Categorical",
+    "Field",
+    "FieldEncoder",
+    "FieldSpec",
+    "History",
+    "MultiCategorical",
+    "Numeric",
+]
+
+KINDS = {k.kind: k for k in (Numeric, Categorical, MultiCategorical, History)}
+#: The kinds that one word is enough for: the kind with its defaults.
+WORDS = (NUMERIC, CATEGORICAL, MULTI)
+FORMAT = 1
 
 #: The fields of the course: what a model sees of a MovieLens rating.
 MOVIELENS = {
@@ -20,180 +56,156 @@ MOVIELENS = {
     "age": CATEGORICAL,
     "occupation": CATEGORICAL,
     "genres": MULTI,
-    "year": NUMERIC,
+    "year": Numeric(missing="mean"),
 }
 
 
-@dataclass(frozen=True)
-class FieldSpec:
-    """What a model needs to know of one field.
-
-    size: ids in the vocabulary, padding and unknown included (0 for a numeric field).
-    length: columns of the encoded array, L for a multi-categorical field, else 1.
-    """
-
-    name: str
-    kind: str
-    size: int = 0
-    length: int = 1
-
-
 class FieldEncoder:
-    """Learns vocabularies, lengths and scales from training rows; encodes any rows.
+    """Fields by name: learn from training rows, encode any rows, describe themselves.
 
-    kinds: field name -> "numeric", "categorical" or "multi-categorical".
-    mean_for_missing: numeric fields in which NaN stands for the training mean.
-        Everywhere else a missing value is an error.
+    fields: name -> Numeric, Categorical, MultiCategorical or History, or a word for one
+        with its defaults: "numeric", "categorical", "multi-categorical". The objects
+        themselves are not changed; encoder[name] is the one that has learned.
 
-    Id 0 is padding, id 1 an unseen value; an empty list gets nothing but padding.
+    Raises ValueError for no fields, unknown words, and names that are neither text nor
+    a whole number.
     """
 
-    def __init__(self, kinds: Mapping[str, str], mean_for_missing: Iterable[str] = ()):
-        self.kinds, self.mean_for_missing = dict(kinds), sorted(mean_for_missing)
-        wrong = {name: kind for name, kind in kinds.items() if kind not in KINDS}
-        if wrong or not kinds:
-            raise ValueError(f"A field is one of {KINDS}, not {wrong or 'nothing'}.")
-        if other := [f for f in self.mean_for_missing if kinds.get(f) != NUMERIC]:
-            raise ValueError(f"No numeric fields, so without a mean: {other}.")
-        self.learned: dict[str, dict] = {}
+    def __init__(self, fields: Mapping[Hashable, Field | str]):
+        if not isinstance(fields, Mapping) or not fields:
+            raise ValueError(f"Fields are a dict, name -> kind, not {fields!r}.")
+        self._fields = {_name(n): _field(n, kind) for n, kind in fields.items()}
+        self._learned = False
+        self._fingerprint: str | None = None
 
-    def fit(self, rows: pd.DataFrame) -> "FieldEncoder":
-        """Learn from `rows`, which must be training rows only.
+    def __getitem__(self, name: Hashable) -> Field:
+        if name not in self._fields:
+            raise KeyError(f"There is no field {name!r}; there are {[*self._fields]}.")
+        return self._fields[name]
 
-        Raises ValueError for no rows, missing columns or values, and where a vocabulary
-        would not be all text or all numbers.
+    @property
+    def names(self) -> list[Hashable]:
+        """Of the fields, in their order."""
+        return [*self._fields]
+
+    @property
+    def columns(self) -> list[Hashable]:
+        """The columns of raw rows that transform() reads."""
+        asked = [c for name, f in self._fields.items() for c in f.columns(name)]
+        return [*dict.fromkeys(asked)]
+
+    def fit(self, rows: pd.DataFrame | Iterable[pd.DataFrame]) -> "FieldEncoder":
+        """Learn from training rows: one DataFrame, or several in any cut and order.
+
+        Raises ValueError for no rows, for missing columns, and for values that a field
+        cannot use, with column, value and rows. The encoder then stays as it was.
         """
-        self._check_columns(rows)
-        if len(rows) == 0:
+        fresh = {name: field.fresh() for name, field in self._fields.items()}
+        for field in fresh.values():
+            field.start()
+        count = 0
+        for frame in values.frames(rows):
+            asked = [c for n, f in fresh.items() for c in f.columns_to_learn(n)]
+            values.check_columns(frame, asked)
+            for name, field in fresh.items():
+                field.observe(name, frame)
+            count += len(frame)
+        if not count:
             raise ValueError("There are no rows to learn from.")
-        learned = {}
-        for name, kind in self.kinds.items():
-            column = rows[name]
-            if kind == NUMERIC:
-                values = self._numbers(column)
-                refuse(column, np.isnan(values) & np.isnan(values).all())
-                constant = np.nanmin(values) == np.nanmax(values)  # its sd may round up
-                scale = 1.0 if constant else float(np.nanstd(values))
-                learned[name] = {"mean": float(np.nanmean(values)), "scale": scale}
-            elif kind == CATEGORICAL:
-                refuse(column, column.isna())
-                values = column if isinstance(column.iloc[0], list) else column.unique()
-                learned[name] = {"values": vocabulary_of(name, values)}
-            else:
-                lists, _ = _lists(column)
-                values = vocabulary_of(name, [v for entry in lists for v in entry])
-                learned[name] = {"values": values, "length": max(1, *map(len, lists))}
-        self.learned = learned
+        for name, field in fresh.items():
+            field.finish(name)
+        self._fields, self._learned, self._fingerprint = fresh, True, None
         return self
 
-    def transform(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Encode n rows: (n, 1) float32, (n, 1) int32 or (n, L) int32 for each field.
+    def transform(self, rows: pd.DataFrame) -> dict[Hashable, np.ndarray]:
+        """Encode n rows: name -> (n, 1) float32, (n, 1) int32 or (n, L) int32.
 
-        Raises ValueError for missing columns or values, and for lists that are longer
-        and values that are of another type than any in the training rows.
+        Raises ValueError for missing columns, and for values that a field cannot use,
+        with column, value and rows.
         """
-        self._check_columns(rows)
-        encoders = self._encode_numeric, self._encode_categorical, self._encode_multi
-        encode = dict(zip(KINDS, encoders, strict=True))
-        return {s.name: encode[s.kind](rows[s.name]) for s in self.specs}
+        self._check_learned()
+        values.check_columns(rows, self.columns)
+        return {name: field.encode(name, rows) for name, field in self._fields.items()}
 
     @property
     def specs(self) -> list[FieldSpec]:
-        """One FieldSpec a field, in the order of `kinds`. Needs fit()."""
-        if not self.learned:
-            raise ValueError("The encoder has learned nothing yet: call fit(train).")
-        specs = []
-        for name, kind in self.kinds.items():
-            learned = self.learned[name]
-            size = len(learned["values"]) + FIRST_VALUE if "values" in learned else 0
-            specs.append(FieldSpec(name, kind, size, learned.get("length", 1)))
-        return specs
+        """One FieldSpec a field, in their order. Needs fit()."""
+        self._check_learned()
+        return [field.spec(name) for name, field in self._fields.items()]
 
-    def vocabulary(self, name: str) -> dict:
-        """Value -> id of a categorical or multi-categorical field."""
-        return {v: i for i, v in enumerate(self.learned[name]["values"], FIRST_VALUE)}
+    @property
+    def histories(self) -> dict[Hashable, History]:
+        """The fields that have lists, by name."""
+        return {n: f for n, f in self._fields.items() if isinstance(f, History)}
 
-    def save(self, path: str | Path) -> None:
-        """Write all that was learned as JSON."""
-        Path(path).write_text(json.dumps(vars(self), ensure_ascii=False), "utf-8")
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits for what weights depend on: fields, ids, scales. Not lists."""
+        self._check_learned()
+        if self._fingerprint is None:
+            meaning = [[name, f.meaning()] for name, f in self._fields.items()]
+            text = json.dumps(meaning, sort_keys=True)
+            self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._fingerprint
+
+    def with_log(self, log: pd.DataFrame) -> "FieldEncoder":
+        """A new encoder whose histories are those of another log; this one stays.
+
+        Ids, and so the fingerprint, are the same. Raises ValueError where no field has
+        a history, and for missing columns or values.
+        """
+        self._check_learned()
+        if not self.histories:
+            raise ValueError("No field is a History, so a log changes nothing.")
+        other = FieldEncoder(self._fields)
+        other._fields = dict(self._fields)
+        for name, field in self.histories.items():
+            other._fields[name] = field.with_log(log)
+        other._learned, other._fingerprint = True, self._fingerprint
+        return other
+
+    def to_json(self) -> str:
+        """All settings and all that was learned; from_json() is the inverse."""
+        self._check_learned()
+        fields = [{"name": name, **f.state()} for name, f in self._fields.items()]
+        return json.dumps({"format": FORMAT, "fields": fields}, ensure_ascii=False)
 
     @classmethod
-    def load(cls, path: str | Path) -> "FieldEncoder":
-        """Read what save() wrote."""
-        state = json.loads(Path(path).read_text("utf-8"))
-        encoder = cls(state["kinds"], state["mean_for_missing"])
-        encoder.learned = state["learned"]
+    def from_json(cls, text: str) -> "FieldEncoder":
+        """The encoder that to_json() wrote. Raises ValueError for anything else."""
+        try:
+            content = json.loads(text)
+            found, fields = content["format"], content["fields"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"This is no FieldEncoder as JSON: {error!r}.") from error
+        if found != FORMAT:
+            raise ValueError(f"The format is {found}; this version reads {FORMAT}.")
+        restored = {f.pop("name", None): state.restored(f, KINDS) for f in fields}
+        encoder = cls(restored)
+        encoder._fields, encoder._learned = restored, True
         return encoder
 
-    def _check_columns(self, rows: pd.DataFrame) -> None:
-        missing = [name for name in self.kinds if name not in rows.columns]
-        if missing:
-            raise ValueError(f"Columns are missing: {missing}; there are {[*rows]}.")
-
-    def _numbers(self, column: pd.Series) -> np.ndarray:
-        values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
-        allowed = column.isna() & (column.name in self.mean_for_missing)
-        refuse(column, ~np.isfinite(values) & ~allowed)
-        return values
-
-    def _encode_numeric(self, column: pd.Series) -> np.ndarray:
-        learned = self.learned[column.name]
-        values = (self._numbers(column) - learned["mean"]) / learned["scale"]
-        return np.nan_to_num(values, nan=0.0).astype("float32")[:, None]
-
-    def _encode_categorical(self, column: pd.Series) -> np.ndarray:
-        refuse(column, column.isna())
-        values = self.learned[column.name]["values"]
-        ids = pd.Index(values).get_indexer(column) + FIRST_VALUE  # unseen: -1 + 2
-        other, kind = ids == UNKNOWN, _type(values[0])
-        other[other] = [_type(value) != kind for value in column[other]]
-        refuse(column, other, f"does not hold {kind}, as training did,")
-        return ids.astype("int32")[:, None]
-
-    def _encode_multi(self, column: pd.Series) -> np.ndarray:
-        lists, row = _lists(column)
-        length, ids = self.learned[column.name]["length"], self.vocabulary(column.name)
-        kinds = {_type(value) for value in ids} or {"text", "numbers"}
-        other = [len(v) > length or not {*map(_type, v)} <= kinds for v in lists]
-        what = f"does not list {' or '.join(sorted(kinds))}, {length} at most"
-        other = np.array(other, dtype=bool)[row]
-        refuse(column, other, f"{what}, as training did (nothing is cut),")
-        table = np.full((len(lists), length), PADDING, dtype="int32")
-        for encoded, values in zip(table, lists, strict=True):
-            encoded[: len(values)] = [ids.get(value, UNKNOWN) for value in values]
-        return table[row]
+    def _check_learned(self) -> None:
+        if not self._learned:
+            raise ValueError("The encoder has learned nothing yet: call fit(train).")
 
 
-def _lists(column: pd.Series) -> tuple[list, np.ndarray]:
-    """The distinct list objects (rows of a movie share one), and that of each row."""
-    objects = column.tolist()
-    row, _ = pd.factorize(np.array([*map(id, objects)], dtype="int64"))
-    lists = [*{id(value): value for value in objects}.values()]
-    bad = [not isinstance(v, list | tuple) or None in map(_type, v) for v in lists]
-    refuse(column, np.array(bad, dtype=bool)[row], "is no list of text or numbers")
-    return lists, row
+def _name(name: Hashable) -> Hashable:
+    """As JSON can hold it: the columns of a table may be NumPy integers."""
+    return int(name) if isinstance(name, np.integer) else name
 
 
-def refuse(column, bad, what: str = "has no usable value") -> None:
-    """Raise ValueError where bad, (n,) bool, marks any row of the column."""
-    if np.any(bad):
-        rows = column[np.asarray(bad)]
+def _field(name: Hashable, kind: Field | str) -> Field:
+    if isinstance(name, bool) or not isinstance(name, str | int | np.integer):
         raise ValueError(
-            f"Column {column.name!r} {what} in {len(rows)} of {len(column)} rows, the "
-            f"first {rows.tolist()[0]!r}, in rows {rows.index[:5].tolist()}. Mend them."
+            f"A field cannot be named {name!r}: a name is text or a whole number. "
+            "Rename the column, or give the field a name and column=."
         )
-
-
-def _type(value) -> str | None:
-    """What a value of a vocabulary is; None where it can be no such value."""
-    if isinstance(value, str):
-        return "text"
-    return "numbers" if isinstance(value, Real) and np.isfinite(value) else None
-
-
-def vocabulary_of(name: str, values) -> list:
-    """The distinct values in order, as Python objects, which JSON can hold."""
-    values = [v.item() if isinstance(v, np.generic) else v for v in values]
-    if {_type(value) for value in values} not in (set(), {"text"}, {"numbers"}):
-        raise ValueError(f"Column {name!r} must be all text or all finite numbers.")
-    return sorted(set(values))
+    if isinstance(kind, str) and kind in WORDS:
+        return KINDS[kind]()
+    if isinstance(kind, Field):
+        return kind.fresh()
+    raise ValueError(
+        f"Field {name!r} is {kind!r}. A field is one of {WORDS}, or "
+        f"{', '.join(k.__name__ for k in KINDS.values())} from helpers.fields."
+    )

@@ -1,167 +1,191 @@
-"""What a user has rated, or who has rated a movie: lists out of a log, as fields."""
+"""A history: the items that an owner has in a log, such as the films a user liked."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from helpers import fields
+from helpers import values, vocabulary
+from helpers.kinds import Field, FieldSpec
+from helpers.vocabulary import FIRST, UNKNOWN
 
 HISTORY = "history"
-LARGEST = 2**31  # cells of one table, a byte each
+LARGEST = 2**31  # bytes of one table of lists, of which a training needs four times
 
 
-@dataclass(frozen=True)
-class HistorySpec:
-    """What a model needs to know of one list.
+@dataclass
+class History(Field):
+    """For each owner of a log the items it has there: (n, 2) int32.
 
-    size: ids in the vocabulary of items, padding and unknown included.
-    lists: (owners + 1, size) int8, 1 where the item is on the list; row 0 is empty.
+    The two numbers of a row are the owner's row in the table of lists (0: the log does
+    not hold the owner) and the row's own item, which the model leaves out: what it
+    shall predict must not be among what it knows.
+
+    owner, item: columns of the log, such as "user_id" and "movie_id"
+    value, at_least, below: only rows whose `value` is at least the one and below the
+        other, such as History("user_id", "movie_id", "rating", at_least=4)
+
+    What a list tells of the row itself: the list of likes is one shorter in the rows
+    that were liked, so that a model that knows the owner can tell them apart in
+    training. In rows that are not in the log, such as test rows, nothing is left out.
     """
 
-    name: str
-    size: int
-    lists: np.ndarray = field(compare=False, repr=False)
-    kind: str = HISTORY
-    length: int = 2
+    kind: ClassVar[str] = HISTORY
+    owner: Hashable
+    item: Hashable
+    value: Hashable = None
+    at_least: float | None = None
+    below: float | None = None
 
-
-class ItemHistory:
-    """For each owner of a log the items it has there, on a list for each kind of value.
-
-    names: field name -> (lowest, highest) value that puts an item on that list, such as
-        {"liked": (4, 5), "disliked": (1, 3)}
-    owner, item, value: columns of the log, such as "user_id", "movie_id", "rating"
-
-    A row's own item is left out of its owner's lists: what a model shall predict must
-    not be among what it knows. An owner that the log does not hold has empty lists.
-    """
-
-    def __init__(
-        self,
-        names: Mapping[str, tuple[float, float]],
-        owner: str,
-        item: str,
-        value: str = "rating",
-    ):
-        if not names:
-            raise ValueError("A history needs the name of a list.")
-        self.names = {name: [*limits] for name, limits in names.items()}
-        self.owner, self.item, self.value = owner, item, value
-        self.items: list = []
-        self.owners: list = []
-        self.entries: dict[str, np.ndarray] = {}
-
-    def fit(self, log: pd.DataFrame) -> "ItemHistory":
-        """Learn the vocabulary of items and the lists from training rows only.
-
-        Raises ValueError for no rows, missing columns or values, and where a table of
-        owners and items would be larger than 2 GiB.
-        """
-        self._check(log, self.owner, self.item, self.value)
-        if len(log) == 0:
-            raise ValueError("There are no rows to learn from.")
-        self.items = fields.vocabulary_of(self.item, log[self.item].unique())
-        return self.update(log)
-
-    def update(self, log: pd.DataFrame) -> "ItemHistory":
-        """Take the lists from another log, such as that of newcomers.
-
-        The vocabulary of items stays; items it does not hold are left out. A model made
-        before needs the new lists: history_layers.with_lists().
-        """
-        self._check(log, self.owner, self.item, self.value)
-        owners = fields.vocabulary_of(self.owner, log[self.owner].unique())
-        cells = (len(owners) + 1) * (len(self.items) + fields.FIRST_VALUE)
-        if cells > LARGEST:
+    def __post_init__(self):
+        limits = [self.at_least, self.below]
+        limits = [None if limit is None else float(limit) for limit in limits]
+        self.at_least, self.below = limits
+        if self.value is None and limits != [None, None]:
             raise ValueError(
-                f"{len(owners)} values of {self.owner!r} times {len(self.items)} of "
-                f"{self.item!r} are {cells / 2**30:.0f} GiB a list, 2 at most. Make a "
-                "multi-categorical column of each owner's last items instead."
+                "at_least and below are limits of a value: name its column."
             )
-        self.owners = owners
-        asked = self._codes(log)
-        for name, (low, high) in self.names.items():
-            on = log[self.value].between(low, high) & (asked[:, 1] != fields.UNKNOWN)
-            self.entries[name] = np.unique(asked[on.to_numpy()], axis=0)
-        return self
+        if self.value is not None and limits == [None, None]:
+            raise ValueError("A value needs at_least or below, or has no effect.")
+        if None not in limits and not limits[0] < limits[1]:
+            raise ValueError(f"No value is at least {limits[0]} and below {limits[1]}.")
 
-    def transform(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-        """(n, 2) int32 for each list: row of the owner's list, item to leave out.
+    def columns(self, name: Hashable) -> list[Hashable]:
+        return [self.owner, self.item]
 
-        Row 0 is the list of owners that the log does not hold; item 1 is unknown.
+    def columns_to_learn(self, name: Hashable) -> list[Hashable]:
+        return [self.owner, self.item] + ([] if self.value is None else [self.value])
+
+    def start(self) -> None:
+        self._owners, self._items = Counter(), Counter()
+        self._pairs: list[tuple] = []
+
+    def observe(self, name: Hashable, rows: pd.DataFrame) -> None:
+        owner, item = self._distinct(rows)
+        vocabulary.tally(self._owners, owner)
+        vocabulary.tally(self._items, item)
+        self._pairs.append(self._pairs_of(owner, item, self._listed(rows)))
+
+    def finish(self, name: Hashable) -> None:
+        self.items_ = vocabulary.known(self._items)
+        self.holds_ = [vocabulary.kind_of(seen) for seen in (self._owners, self._items)]
+        self._take(vocabulary.known(self._owners), self._pairs)
+        del self._owners, self._items, self._pairs
+
+    def with_log(self, log: pd.DataFrame) -> "History":
+        """A new History with the lists of another log, such as that of newcomers.
+
+        The ids of items stay, so that a model's weights keep their meaning; items that
+        training did not hold are on no list. This object stays as it is.
         Raises ValueError for missing columns or values.
         """
-        self._check(rows, self.owner, self.item)
-        return dict.fromkeys(self.names, self._codes(rows))
+        self.check_learned()
+        values.check_columns(log, self.columns_to_learn(None))
+        owner, item = self._distinct(log)
+        for found, kind in zip((owner, item), self.holds_, strict=True):
+            values.check_one_kind(found, kind)
+        other = self.fresh()
+        other.items_, other.holds_ = self.items_, self.holds_
+        seen: Counter = Counter()
+        vocabulary.tally(seen, owner)
+        pairs = self._pairs_of(owner, item, self._listed(log))
+        other._take(vocabulary.known(seen), [pairs])
+        return other
 
-    @property
-    def specs(self) -> list[HistorySpec]:
-        """One HistorySpec a list. Needs fit()."""
-        shape = (len(self.owners) + 1, len(self.items) + fields.FIRST_VALUE)
-        specs = []
-        for name, entries in self.entries.items():
-            lists = np.zeros(shape, "int8")
-            lists[*entries.T] = 1
-            specs.append(HistorySpec(name, shape[1], lists))
-        return specs
+    def encode(self, name: Hashable, rows: pd.DataFrame) -> np.ndarray:
+        codes = []
+        for found, known, kind in zip(
+            self._distinct(rows),
+            (self._owner_ids, self._item_ids),
+            self.holds_,
+            strict=True,
+        ):
+            codes.append(vocabulary.ids(found, known, kind)[found.codes])
+        owner, item = codes
+        return np.column_stack([owner - UNKNOWN, item]).astype("int32")
 
-    def save(self, path: str | Path) -> None:
-        """Write all that was learned as JSON."""
-        entries = {name: found.tolist() for name, found in self.entries.items()}
-        state = vars(self) | {"entries": entries}
-        Path(path).write_text(json.dumps(state, ensure_ascii=False), "utf-8")
+    def spec(self, name: Hashable) -> FieldSpec:
+        self.check_learned()
+        items, owners = len(self.items_) + FIRST, len(self.owners_) + 1
+        return FieldSpec(name, HISTORY, items, 2, owners)
 
-    @classmethod
-    def load(cls, path: str | Path) -> "ItemHistory":
-        """Read what save() wrote."""
-        state = json.loads(Path(path).read_text("utf-8"))
-        history = cls(*(state[k] for k in ("names", "owner", "item", "value")))
-        history.items, history.owners = state["items"], state["owners"]
-        history.entries = {
-            name: np.array(found, "int32").reshape(-1, 2)
-            for name, found in state["entries"].items()
-        }
-        return history
+    def table(self) -> np.ndarray:
+        """(owners + 1, items) int8: 1 where the item is on the list; row 0 is empty."""
+        shape = len(self.owners_) + 1, len(self.items_) + FIRST
+        lists = np.zeros(shape, "int8")
+        owner = np.repeat(np.arange(len(self.owners_)), np.diff(self.starts_))
+        lists[owner + 1, self.entries_] = 1
+        return lists
 
-    def _codes(self, rows: pd.DataFrame) -> np.ndarray:
-        """(row of the tables, id of the item) for each row: (n, 2) int32."""
-        owner = pd.Index(self.owners).get_indexer(rows[self.owner]) + 1
-        item = pd.Index(self.items).get_indexer(rows[self.item]) + fields.FIRST_VALUE
-        return np.column_stack([owner, item]).astype("int32")
+    def meaning(self) -> dict:
+        """The ids of items. Whose lists there are is data, not meaning."""
+        state = self.state()
+        learned = {k: state["learned"][k] for k in ("items_", "holds_")}
+        return state | {"learned": learned}
 
-    def _check(self, rows: pd.DataFrame, *columns: str) -> None:
-        missing = [name for name in columns if name not in rows.columns]
-        if missing:
-            raise ValueError(f"Columns are missing: {missing}; there are {[*rows]}.")
-        for name in columns:
-            fields.refuse(rows[name], rows[name].isna())
+    def restore(self, learned: dict) -> None:
+        super().restore(learned)
+        self.starts_ = np.array(self.starts_, "int64")
+        self.entries_ = np.array(self.entries_, "int32")
+        self._index()
+
+    def _distinct(self, rows: pd.DataFrame) -> tuple[values.Distinct, values.Distinct]:
+        both = []
+        for column in (self.owner, self.item):
+            found = values.distinct(rows[column])
+            found.refuse(found.codes < 0, "has a missing value", "Drop those rows.")
+            both.append(found)
+        return tuple(both)
+
+    def _listed(self, rows: pd.DataFrame) -> np.ndarray:
+        """Which rows are on a list: (n,) bool."""
+        if self.value is None:
+            return np.ones(len(rows), dtype=bool)
+        x = values.numbers(rows[self.value])
+        values.refuse(rows[self.value], np.isnan(x), "has a missing value")
+        low = -np.inf if self.at_least is None else self.at_least
+        high = np.inf if self.below is None else self.below
+        return (low <= x) & (x < high)
+
+    @staticmethod
+    def _pairs_of(owner, item, listed: np.ndarray) -> tuple:
+        """Values of owners and of items, and the different pairs of their codes."""
+        codes = _different(owner.codes[listed], item.codes[listed], len(item.values))
+        return owner.values, item.values, codes
+
+    def _take(self, owners: list, pairs: list[tuple]) -> None:
+        """Learn the lists: entries_[starts_[i]:starts_[i + 1]] is that of owner i."""
+        self.owners_ = owners
+        cells = (len(owners) + 1) * (len(self.items_) + FIRST)
+        if cells > LARGEST:
+            raise ValueError(
+                f"{len(owners)} values of {self.owner!r} times {len(self.items_)} of "
+                f"{self.item!r} are a table of {cells / 2**30:.1f} GiB, "
+                f"{LARGEST / 2**30:.0f} at most; training needs four times as much. "
+                "Make a multi-categorical column of each owner's last items instead."
+            )
+        self._index()
+        ids = []
+        for owner_values, item_values, (owner, item) in pairs:
+            owner_ids = np.array([self._owner_ids[v] for v in owner_values], "int64")
+            item_ids = [self._item_ids.get(v, UNKNOWN) for v in item_values]
+            ids.append((owner_ids[owner] - FIRST, np.array(item_ids, "int64")[item]))
+        owner, item = np.hstack(ids)
+        known = item != UNKNOWN
+        owner, item = _different(owner[known], item[known], len(self.items_) + FIRST)
+        number = np.bincount(owner, minlength=len(owners))
+        self.starts_ = np.concatenate([[0], np.cumsum(number)]).astype("int64")
+        self.entries_ = item.astype("int32")
+
+    def _index(self) -> None:
+        self._owner_ids = {v: i for i, v in enumerate(self.owners_, FIRST)}
+        self._item_ids = {v: i for i, v in enumerate(self.items_, FIRST)}
 
 
-class Encoders:
-    """Several encoders as one: a FieldEncoder and histories, their fields together."""
-
-    def __init__(self, *encoders):
-        self.encoders = encoders
-
-    def fit(self, rows: pd.DataFrame) -> "Encoders":
-        """Let each learn from `rows`, which must be training rows only."""
-        for encoder in self.encoders:
-            encoder.fit(rows)
-        return self
-
-    def transform(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-        """The arrays of all fields, by name."""
-        return {
-            name: array
-            for encoder in self.encoders
-            for name, array in encoder.transform(rows).items()
-        }
-
-    @property
-    def specs(self) -> list:
-        """The specs of all fields, in the order of the encoders. Needs fit()."""
-        return [spec for encoder in self.encoders for spec in encoder.specs]
+def _different(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
+    """The different pairs of two arrays of numbers, in order. second is below size."""
+    pairs = np.sort(pd.unique(first.astype("int64") * size + second))
+    return np.array(np.divmod(pairs, max(1, size)))

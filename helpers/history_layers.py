@@ -1,53 +1,58 @@
-"""Histories inside a model: the lists of all owners, and the sum over a row's list."""
+"""Histories inside a model: the list of a row's owner, and the sum over it."""
 
 import keras
 from keras import ops
 
+NOT_SET = -1
+
 
 @keras.saving.register_keras_serializable(package="deepfm")
 class OwnerLists(keras.layers.Layer):
-    """The table of all lists of a history: 1 where an item is on an owner's list.
+    """The list of each row's owner, without the row's own item.
 
-    (batch, 2), which is not used  ->  (owners, size)
+    ids (batch, 2): row of the table, item to leave out
+    ->  (batch, items): 1 where an item is on the list, else 0
 
-    shape: (owners, size) of the weight `lists`, int8, which no training changes. It is
-        set after building and saved with the model.
+    owners, items: shape of the weight `lists`, int8, which no training changes. It is
+        NOT_SET until models.set_lists() fills it, and saved with the model.
     """
 
-    def __init__(self, shape: tuple[int, int], **kwargs):
+    def __init__(self, owners: int, items: int, **kwargs):
         super().__init__(**kwargs)
-        self.shape = tuple(map(int, shape))
+        self.owners, self.items = int(owners), int(items)
 
     def build(self, input_shape):
         self.lists = self.add_weight(
             name="lists",
-            shape=self.shape,
-            initializer="zeros",
+            shape=(self.owners, self.items),
+            initializer=keras.initializers.Constant(NOT_SET),
             dtype="int8",
             trainable=False,
         )
 
     def call(self, inputs):
-        return ops.cast(self.lists, self.compute_dtype)
+        owner, item = inputs[:, 0], inputs[:, 1]
+        rows = ops.take(self.lists, owner, axis=0)
+        own = ops.equal(ops.arange(self.items)[None], item[:, None])
+        rows = ops.where(own, ops.zeros_like(rows), rows)
+        return ops.cast(rows, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """(batch, 2) -> (owners, size)."""
-        return self.shape
+        """(batch, 2) -> (batch, items)."""
+        return (input_shape[0], self.items)
 
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "shape": self.shape}
+        return {**super().get_config(), "owners": self.owners, "items": self.items}
 
 
 @keras.saving.register_keras_serializable(package="deepfm")
 class HistorySum(keras.layers.Layer):
     """Embeddings of the items on a list, added up, over the root of their number.
 
-    lists (owners, size), ids (batch, 2): row of lists, item to leave out
-    ->  (batch, 1, k)
+    lists (batch, items)  ->  (batch, 1, k); zero for an empty list
 
-    As SVD++ adds up the movies that a user has rated (Koren 2008, eq. 15). All owners
-    are added up at once, by one matrix product; each row then takes its own item out.
+    As SVD++ adds up the movies that a user has rated (Koren 2008, eq. 15).
     """
 
     def __init__(self, k: int, embeddings_initializer="uniform", **kwargs):
@@ -55,62 +60,24 @@ class HistorySum(keras.layers.Layer):
         self.k = int(k)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
-    def build(self, lists_shape, ids_shape):
+    def build(self, input_shape):
         self.embeddings = self.add_weight(
             name="embeddings",
-            shape=(lists_shape[1], self.k),
+            shape=(input_shape[1], self.k),
             initializer=self.embeddings_initializer,
         )
 
-    def call(self, lists, ids):
-        owner, item = ids[:, 0], ids[:, 1]
-        ones = ops.ones_like(self.embeddings[:, :1])  # their sum is the number of items
-        v = ops.concatenate([self.embeddings, ones], axis=1)
-        cell = owner * ops.shape(lists)[1] + item
-        own = ops.take(ops.reshape(lists, (-1,)), cell)[:, None]
-        rest = ops.take(ops.matmul(lists, v), owner, axis=0)
-        rest = rest - own * ops.take(v, item, axis=0)
-        number = ops.maximum(rest[:, self.k :], 1)
-        return (rest[:, : self.k] * ops.rsqrt(number))[:, None]
+    def call(self, inputs):
+        # 16 bits count to 256 only
+        number = ops.sum(ops.cast(inputs, "float32"), axis=1, keepdims=True)
+        scale = ops.cast(ops.rsqrt(ops.maximum(number, 1)), self.compute_dtype)
+        return (ops.matmul(inputs, self.embeddings) * scale)[:, None]
 
-    def compute_output_shape(self, lists_shape, ids_shape):
-        """(owners, size), (batch, 2) -> (batch, 1, k)."""
-        return (ids_shape[0], 1, self.k)
+    def compute_output_shape(self, input_shape):
+        """(batch, items) -> (batch, 1, k)."""
+        return (input_shape[0], 1, self.k)
 
     def get_config(self):
         """The constructor's arguments."""
         start = keras.initializers.serialize(self.embeddings_initializer)
         return {**super().get_config(), "k": self.k, "embeddings_initializer": start}
-
-
-def histories(x, specs):
-    """x, with (lists, ids) for each history: what HistorySum adds up.
-
-    x: dict of tensors  ->  the same, (owners, size) and (batch, 2) for a history
-    """
-    x = dict(x)
-    for s in specs:
-        if s.kind == "history":
-            layer = OwnerLists(s.lists.shape, name=f"{s.name}_lists")
-            x[s.name] = layer(x[s.name]), x[s.name]
-            layer.lists.assign(s.lists)
-    return x
-
-
-def with_lists(model: keras.Model, specs) -> keras.Model:
-    """The model with the lists of other owners, such as newcomers.
-
-    model: from deepfm(); specs: after ItemHistory.update()
-    ->  a model that shares all other layers with it
-    """
-    lists = {f"{s.name}_lists": s.lists for s in specs if s.kind == "history"}
-
-    def renewed(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer.name not in lists:
-            return layer
-        return OwnerLists(lists[layer.name].shape, name=layer.name)
-
-    other = keras.models.clone_model(model, clone_function=renewed)
-    for name, table in lists.items():
-        other.get_layer(name).lists.assign(table)
-    return other

@@ -1,7 +1,23 @@
-"""Four Keras layers, backend-neutral and serialisable: what Keras lacks for an FM."""
+"""Keras layers, backend-neutral and serialisable: what Keras lacks for an FM."""
 
 import keras
 from keras import ops
+
+from helpers.vocabulary import FIRST, PADDING
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class ValueRows(keras.initializers.RandomNormal):
+    """Normal random rows for a table of ids; those of padding and unknown are zero.
+
+    Where no training row is unknown, the row of unknown stays zero, and a newcomer adds
+    nothing. A random row that nobody has trained would add noise.
+    """
+
+    def __call__(self, shape, dtype=None):
+        rows = super().__call__(shape, dtype=dtype)
+        is_value = ops.arange(shape[0]) >= FIRST
+        return rows * ops.cast(is_value, rows.dtype)[:, None]
 
 
 @keras.saving.register_keras_serializable(package="deepfm")
@@ -17,10 +33,13 @@ class Embedding(keras.layers.Embedding):
 
     def call(self, inputs):
         table = self._embeddings.value
+        if self.compute_dtype != self.variable_dtype:
+            table = self._embeddings._value  # `value` is a copy in the other precision
         if self.lora_enabled or not hasattr(table, "sparse_read"):  # not TensorFlow
             return super().call(inputs)
-        ids = ops.cast(inputs, "int32") if "int" not in str(inputs.dtype) else inputs
-        return ops.cast(table.sparse_read(ids), self.compute_dtype)
+        if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
+            inputs = ops.cast(inputs, "int32")
+        return ops.cast(table.sparse_read(inputs), self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="deepfm")
@@ -29,18 +48,52 @@ class MaskedMean(keras.layers.Layer):
 
     embeddings (batch, L, k), ids (batch, L)  ->  (batch, 1, k)
 
-    Id 0, the padding, counts neither in the sum nor in the number of values. The ids
-    are an argument, and no Keras mask is used: a mask can get lost on its way.
+    Padding counts neither in the sum nor in the number of values. The ids are an
+    argument, and no Keras mask is used: a mask can get lost on its way.
     """
 
     def call(self, embeddings, ids):
-        present = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), embeddings.dtype), -1)
+        present = ops.cast(ops.not_equal(ids, PADDING), embeddings.dtype)
+        present = ops.expand_dims(present, -1)
         total = ops.sum(embeddings * present, axis=1, keepdims=True)
         return total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1)
 
     def compute_output_shape(self, embeddings_shape, ids_shape):
         """(batch, L, k), (batch, L) -> (batch, 1, k)."""
         return (embeddings_shape[0], 1, embeddings_shape[2])
+
+
+@keras.saving.register_keras_serializable(package="deepfm")
+class FieldRows(keras.layers.Layer):
+    """The rows of all fields as one array, and the price of their size.
+
+    p times (batch, 1, k)  ->  (batch, p, k)
+
+    l2: each batch costs l2 times the mean over its rows of the sum of all squares. The
+        charge is on what enters the model: on the mean of a list, not on its values,
+        and on x times v, not on v.
+    """
+
+    def __init__(self, l2: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.l2 = float(l2)
+
+    def call(self, inputs):
+        rows = ops.concatenate(inputs, axis=1)
+        if self.l2:
+            squares = ops.square(ops.cast(rows, "float32"))  # 16 bits end at 65,504
+            batch = ops.cast(ops.shape(rows)[0], "float32")
+            self.add_loss(self.l2 * ops.sum(squares) / batch)
+        return rows
+
+    def compute_output_shape(self, input_shape):
+        """p times (batch, 1, k) -> (batch, p, k)."""
+        batch, _, k = input_shape[0]
+        return (batch, len(input_shape), k)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "l2": self.l2}
 
 
 @keras.saving.register_keras_serializable(package="deepfm")
@@ -68,7 +121,7 @@ class SumWithIntercept(keras.layers.Layer):
 
     (batch, p, 1)  ->  (batch, 1)
 
-    intercept: where w0 starts; the mean of the training ratings is a good place.
+    intercept: where w0 starts; the intercept of the target is a good place.
     """
 
     def __init__(self, intercept: float = 0.0, **kwargs):

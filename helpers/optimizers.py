@@ -13,7 +13,16 @@ class Adam(keras.optimizers.Adam):
     - An id that occurs more than once in a batch has the sum of its gradients, and the
       second moment takes the square of that sum. Keras 3 takes the sum of the squares.
     - One fused operation updates a variable, where Keras starts about ten.
+
+    Clipping sees that sum, too, not the single gradients of an id. As in Keras, epsilon
+    is added before the bias correction ("epsilon hat", section 2 of the paper).
     """
+
+    def apply(self, grads, trainable_variables=None):
+        """Keras' apply(), with the gradients of one id of a table taken together."""
+        if self.clipnorm or self.global_clipnorm or self.clipvalue:
+            grads = [merged(gradient) for gradient in grads]
+        return super().apply(grads, trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
         """One step. gradient: dense like the variable, or slices: values and indices"""
@@ -95,6 +104,23 @@ class RowAdam(Adam):
         self.assign(variable, slices(rows, ids))
 
 
+def merged(gradient):
+    """Slices in which each id has its sum once and zeros elsewhere; else unchanged."""
+    if not hasattr(gradient, "indices"):
+        return gradient
+    ids = gradient.indices
+    first = ops.cast(is_first(ids), gradient.values.dtype)[:, None]
+    values = sum_of_equals(gradient.values, ids) * first
+    return type(gradient)(values, ids, gradient.dense_shape)
+
+
+def is_first(ids):
+    """Marks one row of each id: (n,) bool."""
+    order = ops.argsort(ids)
+    new = _begins(ops.take(ids, order))
+    return ops.take(new, ops.argsort(order))
+
+
 def sum_of_equals(values, ids):
     """For each row, the sum of the rows that have its id.
 
@@ -104,10 +130,14 @@ def sum_of_equals(values, ids):
     is writing once. The shapes depend on no values, as XLA wants it.
     """
     order = ops.argsort(ids)
-    ids = ops.take(ids, order)
-    new = ops.cast(ops.not_equal(ids, ops.roll(ids, 1)), "int32")
-    group = ops.cumsum(new)  # starts with 0 or 1; all equal: 0 throughout
+    group = ops.cumsum(ops.cast(_begins(ops.take(ids, order)), "int32")) - 1
     values = ops.take(values, order, axis=0)
-    sums = ops.segment_sum(values, group, ops.shape(ids)[0] + 1)
+    sums = ops.segment_sum(values, group, ops.shape(ids)[0])
     back = ops.argsort(order)
     return ops.take(sums, ops.take(group, back), axis=0)
+
+
+def _begins(ids):
+    """Marks the first of each run of equal ids: (n,) bool."""
+    first = ops.ones_like(ids[:1], dtype="bool")
+    return ops.concatenate([first, ops.not_equal(ids[1:], ids[:-1])])

@@ -15,6 +15,8 @@ import pydot
 from IPython.display import SVG
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from helpers.history_layers import OwnerLists
+
 PALETTE = {
     "first_order": "#4C78A8",
     "second_order": "#F58518",
@@ -108,8 +110,8 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     return SVG(svg)
 
 
-def history(curves, ax=None):
-    """Learning curves of a training.History: RMSE in stars against the epoch.
+def curves(curves, ax=None):
+    """Learning curves of training.fit(): its score against the epoch.
 
     ->  the Axes drawn on; the best validation epoch is marked.
     """
@@ -124,7 +126,7 @@ def history(curves, ax=None):
         at = (best, curves.valid[best - 1])
         ax.plot(*at, "o", color=colour)
         _label(ax, f"best, epoch {best}", at, (0, -14), colour, ha="center")
-    ax.set(xlabel="epoch", ylabel="RMSE (stars)")
+    ax.set(xlabel="epoch", ylabel=curves.score)
     ax.margins(x=0.15, y=0.15)
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
@@ -136,7 +138,7 @@ def _label(ax, text: str, at, offset, colour: str, **kwargs) -> None:
 
 
 def _part(layer) -> str:
-    if isinstance(layer, keras.layers.InputLayer):
+    if isinstance(layer, keras.layers.InputLayer | OwnerLists):
         return "inputs"
     return next((PREFIXES[p] for p in PREFIXES if layer.name.startswith(p)), "output")
 
@@ -149,11 +151,12 @@ def _colour(part: str) -> str:
 
 
 def _box(layer, part: str) -> str:
-    shape = str(tuple(layer.output.shape)).replace("None", "batch")
+    batch, *rest = layer.output.shape
+    shape = ", ".join(["batch", *("L" if n is None else str(n) for n in rest)])
     ink = "black" if part == "inputs" else "white"
     cells = (
         (_colour(part), ink, f"<b>{html.escape(layer.name)}</b>"),
-        ("white", "black", f"{layer.__class__.__name__}<br/>{shape}"),
+        ("white", "black", f"{layer.__class__.__name__}<br/>({shape})"),
     )
     rows = "".join(
         f'<tr><td bgcolor="{fill}"><font face="{FONT}" point-size="11" '

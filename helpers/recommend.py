@@ -1,88 +1,157 @@
 """The best items for each user: every user with every item, scored and sorted."""
 
+from collections.abc import Hashable, Sequence
+
 import keras
 import numpy as np
 import pandas as pd
 
-from helpers import fields, training
-from helpers.history import Encoders
+from helpers import models as keras_models
+from helpers import training, values
+from helpers.fields import FieldEncoder
+from helpers.targets import Target
 
 PAIRS = 2**18  # scored at once
 
 
 def top(
-    model: keras.Model,
-    encoder: fields.FieldEncoder | Encoders,
+    models: Sequence[keras.Model],
+    encoder: FieldEncoder,
+    target: Target,
     users: pd.DataFrame,
     items: pd.DataFrame,
+    *,
+    user: Hashable,
+    item: Hashable,
     n: int = 10,
     seen: pd.DataFrame | None = None,
-    user: str = "user_id",
-    item: str = "movie_id",
 ) -> pd.DataFrame:
-    """The n items with the highest predicted rating for each user, best first.
+    """The n items with the highest raw output for each user, best first.
 
-    users, items: a row each, with the columns that the encoder asks for: together they
-        hold them all. A field depends on the user or on the item, never on the pair.
+    models: one, or several: items are ranked by their mean output, and the answer is
+        the mean of theirs
+    users, items: a row each, with the columns that the encoder reads, each column in
+        one of the two. A field depends on the user or on the item, never on the pair.
+    user, item: the columns with their ids
     seen: pairs, in columns `user` and `item`, that are not recommended
-    ->  columns user, item and rating (stars, clipped to 1-5), at most n rows a user
+    ->  columns user, item and the target's, with the answer; at most n rows a user
 
-    Raises ValueError for no users or items, ids that occur twice, and n below 1.
+    Items are ranked by the raw output: answers are clipped, and clipped ones would tie.
+
+    Raises ValueError for no users or items, ids that occur twice, columns in both
+    tables, ids of `seen` of another type, n below 1, a model of another encoder, and
+    one whose output is no finite number.
     """
-    for name, table in ((user, users), (item, items)):
-        if not len(table) or table[name].duplicated().any():
-            raise ValueError(f"One row for each {name!r} is needed, and one at least.")
-    if n < 1:
+    line_of, place_of = _rows_of(users, user), _rows_of(items, item)
+    if not n >= 1:
         raise ValueError(f"n is {n}: ask for one item at least.")
-    of_user = encoder.transform(users.merge(items.head(1), how="cross"))
-    of_item = encoder.transform(users.head(1).merge(items, how="cross"))
+    if both := [name for name in encoder.columns if name in users and name in items]:
+        raise ValueError(
+            f"Columns are in both tables: {both}. Leave each in the one that it tells "
+            "something of: users or items."
+        )
+    for model in models:
+        keras_models.check_encoder(model, encoder.fingerprint)
+    items_only = items[[name for name in items if name not in users]]
+    of_user = encoder.transform(users.merge(items_only.head(1), how="cross"))
+    of_item = encoder.transform(users.head(1).merge(items_only, how="cross"))
+    for model in models:
+        for x in (of_user, of_item):
+            training.check_fields(model, x)
+    of_user, of_item = _by_input(of_user), _by_input(of_item)
     hidden = np.zeros((0, 2), int)
     if seen is not None:
-        hidden = _places(users[user], items[item], seen[user], seen[item])
+        hidden = _places(line_of, place_of, seen, user, item)
     chunk, found = max(1, PAIRS // len(items)), []
     for start in range(0, len(users), chunk):
-        stop = min(start + chunk, len(users))
-        x = {
-            name: _pairs(of_user[name], of_item[name], start, stop)
-            for name in model.input
-        }
-        stars = model.predict_on_batch(x).reshape(stop - start, len(items))
+        stop, raw = min(start + chunk, len(users)), []
+        for model in models:
+            x = {
+                name: _pairs(name, of_user[name], of_item[name], start, stop)
+                for name in model.input
+            }
+            raw.append(model.predict_on_batch(x).reshape(stop - start, len(items)))
+        raw = np.array(raw, "float64")
+        if not np.isfinite(raw).all():
+            raise ValueError("The model gives NaN: its training diverged.")
+        mean = raw.mean(axis=0)
         here = hidden[(hidden[:, 0] >= start) & (hidden[:, 0] < stop)]
-        stars[here[:, 0] - start, here[:, 1]] = -np.inf
-        found.append(_best(stars, n, start))
-    line, place, stars = map(np.concatenate, zip(*found, strict=True))
+        mean[here[:, 0] - start, here[:, 1]] = -np.inf
+        line, place = _best(mean, int(n))
+        answers = target.answer(raw[:, line, place]).mean(axis=0)
+        found.append((start + line, place, answers))
+    line, place, answers = map(np.concatenate, zip(*found, strict=True))
     return pd.DataFrame(
         {
             user: users[user].to_numpy()[line],
             item: items[item].to_numpy()[place],
-            "rating": np.clip(stars, *training.SCALE),
+            target.column: answers,
         }
     )
 
 
-def _pairs(of_user: np.ndarray, of_item: np.ndarray, start: int, stop: int):
-    """(users, L) and (items, L) as one row a pair: each column is constant in one."""
-    change = of_user[start:stop] - of_user[:1]
-    both = change[:, None] + of_item[None]
-    return both.reshape(-1, both.shape[-1]).astype(of_item.dtype, copy=False)
+def _rows_of(table: pd.DataFrame, name: Hashable) -> dict:
+    """Id -> row of the table."""
+    values.check_columns(table, [name])
+    found = values.distinct(table[name])
+    found.refuse(found.codes < 0, "has a missing value", "Drop those rows.")
+    again = pd.Series(found.codes).duplicated().to_numpy()
+    found.refuse(again, "has a value of a row before", "Keep one row for each.")
+    if not len(table):
+        raise ValueError(f"There are no rows with a {name!r} to make lists of.")
+    return {found.values[code]: row for row, code in enumerate(found.codes)}
 
 
-def _places(users, items, seen_users, seen_items) -> np.ndarray:
+def _by_input(x: dict) -> dict[str, np.ndarray]:
+    return {keras_models.input_name(name): array for name, array in x.items()}
+
+
+def _pairs(name: str, of_user: np.ndarray, of_item: np.ndarray, start: int, stop: int):
+    """(users, L) and (items, L) as one row a pair, each column from the side it is of.
+
+    of_user holds all users with one item, of_item all items with one user.
+    """
+    width = max(of_user.shape[1], of_item.shape[1])
+    of_user, of_item = (_padded(array, width) for array in (of_user, of_item))
+    by_user = (of_user != of_user[:1]).any(axis=0)
+    by_item = (of_item != of_item[:1]).any(axis=0)
+    if (by_user & by_item).any():
+        raise ValueError(
+            f"Field {name!r} depends on the pair of user and item: score all pairs."
+        )
+    pairs = np.where(by_user, of_user[start:stop, None], of_item[None])
+    return pairs.reshape(-1, width)
+
+
+def _padded(array: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(array, ((0, 0), (0, width - array.shape[1])))
+
+
+def _places(
+    line_of: dict, place_of: dict, seen: pd.DataFrame, user: Hashable, item: Hashable
+) -> np.ndarray:
     """Rows of the tables for each seen pair of which both are there: (m, 2)."""
-    line = pd.Index(users).get_indexer(seen_users)
-    place = pd.Index(items).get_indexer(seen_items)
-    places = np.column_stack([line, place])
+    values.check_columns(seen, [user, item])
+    sides = []
+    for name, rows in ((user, line_of), (item, place_of)):
+        found = values.distinct(seen[name])
+        kind = values.kind_of(next(iter(rows)))
+        values.check_one_kind(
+            found, kind, where=f"the table with a row for each {name!r}"
+        )
+        at = np.array([rows.get(value, -1) for value in found.values] + [-1])
+        sides.append(at[found.codes])
+    places = np.column_stack(sides)
     return places[(places >= 0).all(axis=1)]
 
 
-def _best(stars: np.ndarray, n: int, start: int) -> tuple[np.ndarray, ...]:
-    """(row of users, row of items, stars) of the n best of each line, sorted."""
-    n = min(n, stars.shape[1])
-    place = np.argpartition(-stars, n - 1, axis=1)[:, :n]
-    best = np.take_along_axis(stars, place, axis=1)
+def _best(raw: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lines and places of the n best of each line, sorted."""
+    n = min(n, raw.shape[1])
+    place = np.argpartition(-raw, n - 1, axis=1)[:, :n]
+    best = np.take_along_axis(raw, place, axis=1)
     order = np.argsort(-best, axis=1, kind="stable")
     place = np.take_along_axis(place, order, axis=1).ravel()
-    best = np.take_along_axis(best, order, axis=1).ravel()
-    line = np.repeat(np.arange(start, start + len(stars)), n)
-    kept = np.isfinite(best)
-    return line[kept], place[kept], best[kept]
+    line = np.repeat(np.arange(len(raw)), n)
+    kept = np.isfinite(raw[line, place])
+    return line[kept], place[kept]

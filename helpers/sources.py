@@ -45,36 +45,34 @@ class Archive:
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
 MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/"
-EXAMPLE = "recbole/dataset_example/ml-100k/ml-100k"
 
-ARCHIVES = {
-    "ml-1m": (
-        Archive(
-            "ml-1m.zip",
-            "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-            5_917_549,
-            tuple(f"ml-1m/{n}.dat" for n in ("ratings", "movies", "users")),
-            (GROUPLENS + "ml-1m.zip", MIRROR + "ml-1m.zip"),
-        ),
+ML_1M = Archive(
+    file="ml-1m.zip",
+    sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    size=5_917_549,
+    members=("ml-1m/ratings.dat", "ml-1m/movies.dat", "ml-1m/users.dat"),
+    origins=(GROUPLENS + "ml-1m.zip", MIRROR + "ml-1m.zip"),
+)
+ML_100K = Archive(
+    file="ml-100k.zip",
+    sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    size=4_924_029,
+    members=("ml-100k/u.data", "ml-100k/u.item", "ml-100k/u.user"),
+    origins=(GROUPLENS + "ml-100k.zip", MIRROR + "ml-100k.zip"),
+)
+# A package that carries the set as an example. It is never installed.
+ML_100K_IN_WHEEL = Archive(
+    file="recbole-1.2.1-py3-none-any.whl",
+    sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+    size=2_130_151,
+    members=(
+        "recbole/dataset_example/ml-100k/ml-100k.inter",
+        "recbole/dataset_example/ml-100k/ml-100k.item",
+        "recbole/dataset_example/ml-100k/ml-100k.user",
     ),
-    "ml-100k": (
-        Archive(
-            "ml-100k.zip",
-            "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-            4_924_029,
-            tuple(f"ml-100k/u.{n}" for n in ("data", "item", "user")),
-            (GROUPLENS + "ml-100k.zip", MIRROR + "ml-100k.zip"),
-        ),
-        # A package that carries the set as an example. It is never installed.
-        Archive(
-            "recbole-1.2.1-py3-none-any.whl",
-            "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-            2_130_151,
-            tuple(f"{EXAMPLE}.{n}" for n in ("inter", "item", "user")),
-            ("recbole==1.2.1",),
-        ),
-    ),
-}
+    origins=("recbole==1.2.1",),
+)
+ARCHIVES = {"ml-1m": (ML_1M,), "ml-100k": (ML_100K, ML_100K_IN_WHEEL)}
 
 
 def folder(name: str, data_dir: Path) -> Path:
@@ -113,15 +111,18 @@ def folder(name: str, data_dir: Path) -> Path:
 
 
 def _check_hash(path: Path, archive: Archive) -> None:
-    found, size = pooch.file_hash(str(path)), path.stat().st_size
-    short = f"It is cut short: {size:,} of {archive.size:,} bytes. "
-    if found != archive.sha256:
-        raise DataError(
-            f"{path} is not the archive it should be. "
-            f"{short if size < archive.size else ''}"
-            f"Its SHA-256 is {found}, expected is {archive.sha256}. "
-            f"Delete it and load again, or replace it by {archive.origins[0]}."
-        )
+    found = pooch.file_hash(str(path))
+    if found == archive.sha256:
+        return
+    size = path.stat().st_size
+    short = ""
+    if size < archive.size:
+        short = f"It is cut short: {size:,} of {archive.size:,} bytes. "
+    raise DataError(
+        f"{path} is not the archive it should be. {short}"
+        f"Its SHA-256 is {found}, expected is {archive.sha256}. "
+        f"Delete it and load again, or replace it by {archive.origins[0]}."
+    )
 
 
 def _workshop(name: str, data_dir: Path) -> tempfile.TemporaryDirectory:
@@ -135,21 +136,46 @@ def _workshop(name: str, data_dir: Path) -> tempfile.TemporaryDirectory:
         ) from error
 
 
+class _Bar(tqdm):
+    """pooch resets a bar when all bytes are there, to fill and close it at once.
+
+    Within the delay after a reset a bar is not shown, so 0% would be the last of it.
+    """
+
+    def reset(self, total: float | None = None) -> None:
+        self.delay = 0
+        super().reset(total)
+
+
 def _from_web(url: str, archive: Archive, workshop: Path) -> Path:
     pooch.get_logger().setLevel("WARNING")  # it reports each download on stderr
-    label = f"{archive.file} from {urlsplit(url).hostname}"
-    # On stdout, and, by the delay, not before bytes arrive.
-    look = {"unit": "B", "unit_scale": True, "delay": 0.01, "ncols": 79}
-    with tqdm(desc=label, total=archive.size, file=sys.stdout, **look) as bar:
-        get = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=TIMEOUT)
-        pooch.retrieve(url, archive.sha256, archive.file, workshop, downloader=get)
+    with _Bar(
+        desc=f"{archive.file} from {urlsplit(url).hostname}",
+        total=archive.size,
+        unit="B",
+        unit_scale=True,
+        ncols=79,
+        delay=0.01,  # seconds: no bar before bytes arrive
+        file=sys.stdout,
+    ) as bar:
+        download = pooch.HTTPDownloader(
+            progressbar=bar, chunk_size=2**16, timeout=TIMEOUT
+        )
+        pooch.retrieve(url, archive.sha256, archive.file, workshop, downloader=download)
     return workshop / archive.file
 
 
 def _from_index(requirement: str, archive: Archive, workshop: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--retries", "1"]
-    command += ["--only-binary=:all:", "--timeout", str(TIMEOUT[0]), "--no-input"]
-    command += ["--disable-pip-version-check", "--dest", str(workshop), requirement]
+    command = [
+        *(sys.executable, "-m", "pip", "download", requirement),
+        *("--dest", str(workshop)),
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-input",
+        "--disable-pip-version-check",
+        *("--retries", "1"),
+        *("--timeout", str(TIMEOUT[0])),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
@@ -165,13 +191,7 @@ def _unpack(path: Path, archive: Archive, workshop: Path, target: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as opened:
             names = opened.namelist()
-            for name in names:
-                parts = PurePosixPath(name.replace("\\", "/")).parts
-                if ".." in parts or parts[:1] == ("/",) or re.match("[A-Za-z]:", name):
-                    raise DataError(
-                        f"{path.name} is refused: its member {name!r} leads out of "
-                        f"the folder. Delete it and use an archive you trust."
-                    )
+            _refuse_ways_out(path, names)
             for member in archive.members:
                 if member not in names:
                     raise DataError(f"{path.name} lacks its member {member}.")
@@ -184,6 +204,18 @@ def _unpack(path: Path, archive: Archive, workshop: Path, target: Path) -> Path:
         if not target.is_dir():
             raise
     return target
+
+
+def _refuse_ways_out(path: Path, names: list[str]) -> None:
+    """DataError for a member that a careless program would write elsewhere."""
+    for name in names:
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        absolute = parts[:1] == ("/",) or re.match("[A-Za-z]:", name)
+        if absolute or ".." in parts:
+            raise DataError(
+                f"{path.name} is refused: its member {name!r} leads out of the "
+                f"folder. Delete it and use an archive you trust."
+            )
 
 
 def _reason(error: Exception) -> str:

@@ -1,12 +1,22 @@
 """Split functions: which rows train, validate and test. Each answers its own question.
 
-All give (train, valid, test), DataFrames without a row in common that hold every row.
+All give a Split: three DataFrames without a row in common that hold every row.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-Split = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+from helpers import values
+
+
+class Split(NamedTuple):
+    """Rows to train on, rows to choose on, rows to judge by."""
+
+    train: pd.DataFrame
+    valid: pd.DataFrame
+    test: pd.DataFrame
 
 
 def random_rows(rows: pd.DataFrame, seed: int) -> Split:
@@ -17,9 +27,10 @@ def random_rows(rows: pd.DataFrame, seed: int) -> Split:
 
     Raises ValueError for fewer than ten rows.
     """
+    values.check_columns(rows, [])
     n = _at_least_ten(len(rows), "rows")
     test, valid, train = _tenths(np.random.default_rng(seed).permutation(n))
-    return rows.iloc[train], rows.iloc[valid], rows.iloc[test]
+    return Split(rows.iloc[train], rows.iloc[valid], rows.iloc[test])
 
 
 def unseen_users(rows: pd.DataFrame, seed: int, user: str = "user_id") -> Split:
@@ -29,37 +40,38 @@ def unseen_users(rows: pd.DataFrame, seed: int, user: str = "user_id") -> Split:
 
     Raises ValueError for fewer than ten users.
     """
+    values.check_columns(rows, [user])
     code, users = pd.factorize(rows[user], use_na_sentinel=False)
     n = _at_least_ten(len(users), f"values of {user!r}")
     tenths = _tenths(np.random.default_rng(seed).permutation(n))
     test, valid, train = (np.isin(code, tenth) for tenth in tenths)
-    return rows[train], rows[valid], rows[test]
+    return Split(rows[train], rows[valid], rows[test])
 
 
 def later_ratings(rows: pd.DataFrame, time: str = "timestamp") -> Split:
     """The last tenth in time to test, the tenth before to validation: what comes next?
 
-    No row is older than any row of the part before. Rows of one moment stay together,
-    so that the later parts can be a little smaller than a tenth.
+    No row is older than any row of the one before. Rows of one moment stay together,
+    so that validation and test can be a little smaller than a tenth.
 
     Raises ValueError for fewer than ten rows, for times that are missing, and where so
-    many rows share a moment that a part stays empty.
+    many rows share a moment that one of them stays empty.
     """
+    values.check_columns(rows, [time])
     n = _at_least_ten(len(rows), "rows")
     when = rows[time]
-    if when.isna().any():
-        raise ValueError(f"{when.isna().sum()} of {n} rows have no {time!r}.")
+    values.refuse(when, when.isna(), "has a missing value", "Drop those rows.")
     in_order = np.sort(when.to_numpy())
-    # the first row after the last one that the part before must still hold
+    # the first row after the last one that the rows before must still hold
     begins = [in_order[n - tenths * (n // 10) - 1] for tenths in (2, 1)]
     valid, test = when > begins[0], when > begins[1]
-    parts = rows[~valid], rows[valid & ~test], rows[test]
-    if not all(map(len, parts)):
+    split = Split(rows[~valid], rows[valid & ~test], rows[test])
+    if not all(map(len, split)):
         raise ValueError(
             f"Column {time!r} tells only {when.nunique()} moments apart in {n} rows: "
             "too few to split by time. Does this set have timestamps?"
         )
-    return parts
+    return split
 
 
 def _at_least_ten(n: int, what: str) -> int:

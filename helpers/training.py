@@ -1,7 +1,7 @@
-"""Encode, fit and evaluate: the same way for every model of the course."""
+"""Encode, fit and evaluate: the same way for every model and every target."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,74 +9,92 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import feeding, fields, splits
-from helpers.history import Encoders, ItemHistory
+from helpers import feeding, models, values
+from helpers.fields import MOVIELENS, Field, FieldEncoder
 from helpers.optimizers import Adam
-from helpers.progress import History, ProgressLine
+from helpers.progress import Curves, ProgressLine
+from helpers.splits import Split
+from helpers.targets import LOGISTIC, SQUARED, Stars, Target
 
-SCALE = (1.0, 5.0)
+SCORED_AT_ONCE = 16384  # rows
+
+#: The loss of a target -> Keras' loss and the metric of an epoch's training rows.
+LOSSES = {
+    SQUARED: (keras.losses.MeanSquaredError, keras.metrics.RootMeanSquaredError, {}),
+    LOGISTIC: (
+        keras.losses.BinaryCrossentropy,
+        keras.metrics.BinaryCrossentropy,
+        {"from_logits": True},
+    ),
+}
 
 
-class Part(NamedTuple):
-    """Rows of one part of a split: x for the model, y (n, 1) float32, the raw rows."""
+class Diverged(ArithmeticError):
+    """A training whose loss became NaN or infinite."""
 
-    x: dict[str, np.ndarray]
+
+class Encoded(NamedTuple):
+    """Rows as a model sees them.
+
+    x: field name -> array; y: (n, 1) float32, what the target makes of its column
+    rows: the raw ones; fingerprint: of the encoder that made x
+    """
+
+    x: Mapping[Hashable, np.ndarray]
     y: np.ndarray
+    target: Target
     rows: pd.DataFrame | None = None
+    fingerprint: str | None = None
 
 
 class Prepared(NamedTuple):
-    """The three parts of a split, encoded by what the training rows alone teach."""
+    """A split, encoded by what the training rows alone have taught."""
 
-    train: Part
-    valid: Part
-    test: Part
-    encoder: fields.FieldEncoder | Encoders
-
-
-class Scores(NamedTuple):
-    """Errors of predictions clipped to the rating scale, in stars."""
-
-    rmse: float
-    mae: float
+    train: Encoded
+    valid: Encoded
+    test: Encoded
+    encoder: FieldEncoder
+    target: Target
 
 
-def encode(encoder: fields.FieldEncoder | Encoders, rows: pd.DataFrame) -> Part:
-    """The Part of these rows. Raises ValueError for ratings that are missing or NaN."""
-    if "rating" not in rows.columns:
-        raise ValueError(f"There is no column 'rating'; there are {[*rows]}.")
-    y = pd.to_numeric(rows["rating"], errors="coerce")
-    y = y.to_numpy("float32", na_value=np.nan)[:, None]
-    _check_finite(y)
-    return Part(encoder.transform(rows), y, rows)
+def encode(encoder: FieldEncoder, target: Target, rows: pd.DataFrame) -> Encoded:
+    """Rows, encoded. All columns are checked before any is encoded.
+
+    Raises ValueError for missing columns and for values that cannot be used, with
+    column, value and rows.
+    """
+    values.check_columns(rows, [*encoder.columns, target.column])
+    y = target.encode(rows)
+    return Encoded(encoder.transform(rows), y, target, rows, encoder.fingerprint)
 
 
 def prepare(
-    rows: pd.DataFrame, seed: int, kinds: Mapping[str, str] = fields.MOVIELENS
+    split: Split,
+    fields: Mapping[Hashable, Field | str] = MOVIELENS,
+    target: Target | None = None,
 ) -> Prepared:
-    """Split at random, then encode_parts. rows: one a rating, as MovieLens.joined()."""
-    return encode_parts(splits.random_rows(rows, seed), kinds)
+    """Learn fields and target from the training rows of a split, and encode it all.
 
-
-def encode_parts(
-    parts: splits.Split,
-    kinds: Mapping[str, str] = fields.MOVIELENS,
-    histories: Iterable[ItemHistory] = (),
-) -> Prepared:
-    """Learn the encoder from the training rows, the first part, and encode all three.
-
-    NaN in a numeric field stands for the training mean. histories: further fields.
+    target: Stars() where it is None. Neither it nor the fields are changed.
+    Raises ValueError as encode(), and where a field reads the column of the target.
     """
-    numeric = [name for name, kind in kinds.items() if kind == fields.NUMERIC]
-    encoder = fields.FieldEncoder(kinds, mean_for_missing=numeric)
-    encoder = (Encoders(encoder, *histories) if histories else encoder).fit(parts[0])
-    return Prepared(*(encode(encoder, part) for part in parts), encoder)
+    train, valid, test = split
+    encoder, target = FieldEncoder(fields), (target or Stars()).fresh()
+    if target.column in encoder.columns:
+        raise ValueError(
+            f"The column {target.column!r} is what is predicted: it cannot be a field."
+        )
+    values.check_columns(train, [*encoder.columns, target.column])
+    target.fit(train)
+    encoder.fit(train)
+    encoded = (encode(encoder, target, rows) for rows in (train, valid, test))
+    return Prepared(*encoded, encoder, target)
 
 
 def fit(
     model: keras.Model,
-    train: Part,
-    valid: Part | None = None,
+    train: Encoded,
+    valid: Encoded | None = None,
     *,
     epochs: int = 30,
     batch_size: int = 2048,
@@ -86,107 +104,221 @@ def fit(
     patience: int = 2,
     seed: int = 0,
     checkpoint: str | Path | None = None,
-) -> History:
-    """Compile with squared error, then fit; one live line tells how it goes.
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+) -> Curves:
+    """Compile with the loss of the target, then fit; one live line tells how it goes.
 
     decay: let the learning rate fall to zero over `epochs`, along half a cosine
         (Loshchilov and Hutter 2017, eq. 5 without restarts).
     optimizer: called with the learning rate, gives the optimizer.
-    With `valid` training stops `patience` epochs after the best validation RMSE and the
-    weights of that epoch are restored. checkpoint: a path ending in .weights.h5 that
-    always holds the best weights so far.
+    seed: of the order of rows and of dropout. The random states of Python, NumPy and
+        Keras are neither used nor changed.
+    With `valid` training stops `patience` epochs after the best validation score, the
+    target's monitor as evaluate() gives it, and the weights of that epoch are restored.
+    checkpoint: a path ending in .weights.h5 that always holds the best weights so far.
+    callbacks: of Keras, after ours.
 
-    Raises ValueError for missing fields, lengths that differ, no rows, NaN in ratings,
-    and for a checkpoint without `valid`, as nothing then tells which weights are best.
+    Raises ValueError for fields, ids, lengths or values that do not fit the model, no
+    rows, and a checkpoint without `valid`: nothing then tells which weights are best.
+    Raises Diverged where the loss is no longer finite; with `valid` the model then has
+    the weights of its best epoch.
     """
     if checkpoint and valid is None:
         raise ValueError("A checkpoint of the best weights needs validation rows.")
-    for part in (train, valid) if valid is not None else (train,):
-        _check(model, part)
-    keras.utils.set_random_seed(seed)
+    epochs, batch_size = _whole("epochs", epochs), _whole("batch_size", batch_size)
+    for rows in (train, valid) if valid is not None else (train,):
+        _check(model, rows)
+    target, learning_rate = train.target, float(learning_rate)
     rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
     if decay:
         steps = epochs * math.ceil(len(train.y) / batch_size)
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    loss, metric, how = LOSSES[target.loss]
     model.compile(
         optimizer(rate),
-        loss="mse",
-        metrics=[keras.metrics.RootMeanSquaredError(name="rmse")],
+        loss=loss(**how),
+        metrics=[metric(name="score", **how)],
         steps_per_execution=50,  # a fifth of a step's time is its start
     )
-    line = ProgressLine(epochs)
-    callbacks: list = [line]
-    if valid is not None:
-        best = {"monitor": "val_rmse", "mode": "min"}
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                patience=patience, restore_best_weights=True, **best
+    _seed_dropout(model, int(seed))
+    line = ProgressLine(epochs, target.monitor)
+    best = _best_weights(patience, checkpoint) if valid is not None else []
+    x = _inputs_of(model, train.x)
+    feed = feeding.shuffled(x, train.y, batch_size, int(seed))
+    try:
+        model.fit(
+            feed["x"],
+            shuffle=False,  # it is
+            epochs=epochs,
+            callbacks=[
+                *feed["callbacks"],
+                _Scores(target, valid),
+                line,
+                *best,
+                *callbacks,
+            ],
+            verbose=0,
+        )
+    except Diverged:
+        if best and best[0].best_weights is not None:
+            model.set_weights(best[0].best_weights)
+        raise
+    model.fingerprint = train.fingerprint
+    return line.curves()
+
+
+def _best_weights(patience: int, checkpoint: str | Path | None) -> list:
+    watched = {"monitor": "val_score", "mode": "min"}
+    found: list = [
+        keras.callbacks.EarlyStopping(
+            patience=_whole("patience", patience, least=0),
+            restore_best_weights=True,
+            **watched,
+        )
+    ]
+    if checkpoint:
+        found.append(
+            keras.callbacks.ModelCheckpoint(
+                checkpoint, save_weights_only=True, save_best_only=True, **watched
             )
         )
-        if checkpoint:
-            callbacks.append(
-                keras.callbacks.ModelCheckpoint(
-                    checkpoint, save_weights_only=True, save_best_only=True, **best
-                )
-            )
-    model.fit(
-        feeding.shuffled(_fields_of(model, train.x), train.y, batch_size, seed),
-        shuffle=False,  # it is
-        validation_data=valid and (_fields_of(model, valid.x), valid.y),
-        validation_batch_size=16384,
-        epochs=epochs,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    return line.history()
+    return found
 
 
-def predict(model: keras.Model, x: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Ratings in stars, clipped to 1-5: (n, 1) float32."""
-    x = _fields_of(model, x)
-    return np.clip(model.predict(x, batch_size=16384, verbose=0), *SCALE)
+class _Scores(keras.callbacks.Callback):
+    """First at the end of an epoch: its scores, and a stop where there are none.
 
-
-def evaluate(model: keras.Model, part: Part) -> Scores:
-    """RMSE and MAE of the clipped predictions, in stars."""
-    _check(model, part)
-    return scores(predict(model, part.x), part.y)
-
-
-def scores(predicted, actual) -> Scores:
-    """RMSE and MAE of any predictions, clipped to 1-5.
-
-    predicted, actual: arrays of one shape. Raises ValueError where shapes differ.
+    The score of the validation rows is evaluate()'s, so that a model is chosen by the
+    number that is reported of it.
     """
-    predicted, actual = np.asarray(predicted, "float64"), np.asarray(actual, "float64")
-    if predicted.shape != actual.shape:
-        raise ValueError(f"Shapes differ: {predicted.shape} against {actual.shape}.")
-    error = np.clip(predicted, *SCALE) - actual
-    return Scores(math.sqrt((error**2).mean()), float(np.abs(error).mean()))
+
+    def __init__(self, target: Target, valid: Encoded | None):
+        super().__init__()
+        self.target, self.valid = target, valid
+
+    def on_epoch_end(self, epoch, logs=None):
+        monitor = self.target.monitor
+        logs["score"] = float(logs["score"]) * self.target.unit
+        _check_finite(logs["score"], f"{monitor} of the training rows", epoch)
+        for weight in self.model.trainable_weights:  # the last step may have spoilt it
+            finite = keras.ops.all(keras.ops.isfinite(weight))
+            _check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
+        if self.valid is not None:
+            raw = raw_output(self.model, self.valid.x, check=False)
+            _check_finite(raw, f"{monitor} of the validation rows", epoch)
+            logs["val_score"] = _scores(self.valid, raw)[monitor]
 
 
-def _check_finite(y: np.ndarray) -> None:
-    bad = np.flatnonzero(~np.isfinite(y).all(axis=tuple(range(1, y.ndim))))
-    if len(bad):
-        raise ValueError(
-            f"{len(bad)} of {len(y)} ratings are NaN or infinite, first at positions "
-            f"{bad[:5].tolist()}. Drop those rows first."
+def _check_finite(found, what: str, epoch: int) -> None:
+    if not np.isfinite(found).all():
+        raise Diverged(
+            f"The training diverged in epoch {epoch + 1}: its {what} is no finite "
+            "number. Take a lower learning rate; look for numbers that are far from "
+            "all others."
         )
 
 
-def _fields_of(model: keras.Model, x: Mapping[str, np.ndarray]) -> dict:
-    """The fields that the model reads: Keras would mix up its inputs with others."""
-    missing = [name for name in model.input if name not in x]
+def _scores(rows: Encoded, raw: np.ndarray) -> dict[str, float]:
+    answers, actual = rows.target.answer(raw), rows.target.decode(rows.y)
+    return rows.target.scores(answers, actual)
+
+
+def raw_output(
+    model: keras.Model, x: Mapping[Hashable, np.ndarray], check: bool = True
+) -> np.ndarray:
+    """What the model gives, before the target makes an answer of it: (n, 1) float32.
+
+    Raises ValueError for fields that are missing or do not fit the model.
+    """
+    if check:
+        check_fields(model, x)
+    x = _inputs_of(model, x)
+    if not len(next(iter(x.values()))):
+        return np.zeros((0, 1), "float32")
+    return model.predict(x, batch_size=SCORED_AT_ONCE, verbose=0)
+
+
+def predict(
+    model: keras.Model, x: Mapping[Hashable, np.ndarray], target: Target
+) -> np.ndarray:
+    """Answers in the unit of the target's column: (n, 1) float64.
+
+    Raises ValueError as raw_output().
+    """
+    return target.answer(raw_output(model, x))
+
+
+def evaluate(model: keras.Model, rows: Encoded) -> dict[str, float]:
+    """The target's scores of the model's answers, by name."""
+    _check(model, rows)
+    return _scores(rows, raw_output(model, rows.x, check=False))
+
+
+def _inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
+    """The fields that the model reads, by the names of its inputs."""
+    named = {models.input_name(name): array for name, array in x.items()}
+    missing = [name for name in model.input if name not in named]
     if missing:
         raise ValueError(f"Fields are missing: {missing}; there are {[*x]}.")
-    return {name: x[name] for name in model.input}
+    return {name: named[name] for name in model.input}
 
 
-def _check(model: keras.Model, part: Part) -> None:
-    x = _fields_of(model, part.x)
-    lengths = {"y": len(part.y)} | {name: len(values) for name, values in x.items()}
+def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
+    """Raise ValueError where encoded fields are missing or do not fit the model."""
+    if not isinstance(x, Mapping):
+        raise ValueError(
+            "A model reads encoded fields, a dict of arrays from "
+            f"FieldEncoder.transform(rows), not a {type(x).__name__}."
+        )
+    inputs = _inputs_of(model, x)
+    for name, array in inputs.items():
+        wanted = model.input[name]
+        shape, dtype = (tuple(wanted.shape), wanted.dtype)
+        fits = (
+            isinstance(array, np.ndarray)
+            and array.ndim == len(shape)
+            and shape[1] in (None, array.shape[1])
+            and array.dtype == dtype
+        )
+        if not fits:
+            found = f"{getattr(array, 'dtype', type(array).__name__)}"
+            raise ValueError(
+                f"Field {name!r} is {dtype} of shape {shape} to the model, and here it "
+                f"is {found} of shape {np.shape(array)}. Encode raw rows with "
+                "FieldEncoder.transform first."
+            )
+    models.check_ids(model, inputs)
+
+
+def _check(model: keras.Model, rows: Encoded) -> None:
+    check_fields(model, rows.x)
+    models.check_encoder(model, rows.fingerprint)
+    x = _inputs_of(model, rows.x)
+    lengths = {"y": len(rows.y)} | {name: len(values) for name, values in x.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Lengths differ: {lengths}.")
-    if len(part.y) == 0:
+    if len(rows.y) == 0:
         raise ValueError("There are no rows.")
-    _check_finite(part.y)
+    numbers = {n: a for n, a in {**x, "y": rows.y}.items() if a.dtype.kind == "f"}
+    for name, array in numbers.items():
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"{len(bad)} of {len(array)} rows of {name!r} are NaN or infinite, "
+                f"first at positions {bad[:5].tolist()}."
+            )
+
+
+def _seed_dropout(model: keras.Model, seed: int) -> None:
+    """So that a training depends on its own seed, whatever ran before."""
+    for i, layer in enumerate(model.layers):
+        if generator := getattr(layer, "seed_generator", None):
+            state = generator.state
+            drawn = np.random.SeedSequence([seed, 1, i]).generate_state(1)
+            state.assign(np.array([drawn[0], 0], state.dtype))
+
+
+def _whole(name: str, value, least: int = 1) -> int:
+    if isinstance(value, bool) or int(value) != value or value < least:
+        raise ValueError(f"{name} is a whole number from {least}, not {value!r}.")
+    return int(value)

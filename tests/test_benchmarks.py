@@ -1,70 +1,120 @@
 """What the benchmarks keep: whole, repeatable, and what README says of it."""
 
 import json
-from types import SimpleNamespace
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
-import numpy as np
+import keras
 import pytest
 
-from benchmarks import accuracy, figures, floor, growth, results, turns
+from benchmarks import figures, results
 
 KEPT = sorted(results.RESULTS.glob("*.json"))
 
 
-def test_what_is_written_is_read_again_with_all_that_made_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
+@pytest.fixture
+def here(monkeypatch, tmp_path) -> Path:
+    folder = tmp_path / "results"
+    monkeypatch.setattr(results, "RESULTS", folder)
+    return folder
+
+
+def test_what_is_written_is_read_again_with_all_that_made_it(here, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["speed.py", "ml-100k", "3"])
     assert results.read("speed", "ml-100k") is None
-    out = results.write("speed", "ml-100k", {"ours": 1.5}, seeds=[0])
-    assert [*tmp_path.iterdir()] == [out]
+    before = datetime.now(UTC).date()
+    out = results.write("speed", "ml-100k", {"ours": 1.5}, seeds=[0], rounds=3)
+    assert out == here / "speed_ml-100k.json" and [*here.iterdir()] == [out]
     kept = results.read("speed", "ml-100k")
-    assert kept["figures"] == {"ours": 1.5} and kept["settings"] == {"seeds": [0]}
-    assert kept["versions"]["keras"] and kept["machine"]["cores"] >= 1
+    assert kept.pop("date") in {f"{before}", f"{datetime.now(UTC).date()}"}
+    assert kept == {
+        "benchmark": "speed",
+        "dataset": "ml-100k",
+        "command": "python -m benchmarks.speed ml-100k 3",
+        "machine": results.machine(),
+        "versions": results.versions(),
+        "settings": {"seeds": [0], "rounds": 3},
+        "figures": {"ours": 1.5},
+    }
+    results.write("speed", "ml-100k", {"ours": 2.5})
+    assert results.read("speed", "ml-100k")["figures"] == {"ours": 2.5}
 
 
-def test_ratios_are_taken_round_by_round():
-    runs = {"a": {"seconds": [2.0, 30.0, 4.0]}, "b": {"seconds": [1.0, 10.0, 2.0]}}
-    assert turns.ratios(runs, "a", "b")["median"] == 2.0
+def test_a_file_is_written_whole_or_not_at_all(here, monkeypatch):
+    results.write("speed", "toy", {"ours": 1.5})
+    (file,) = here.iterdir()
+    before = file.read_text("utf-8")
+    with pytest.raises(TypeError):
+        results.write("speed", "toy", {"ours": object()})
+    write = Path.write_text
+
+    def cut_short(path, text, encoding):
+        write(path, text[: len(text) // 2], encoding)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "write_text", cut_short)
+    with pytest.raises(OSError, match="full"):
+        results.write("speed", "toy", {"ours": 2.5})
+    assert [*here.iterdir()] == [file]
+    assert file.read_text("utf-8") == before
 
 
-@pytest.mark.parametrize("power", [0, 0.5, 1, 2])
-def test_the_slope_is_the_power_of_growth(power):
-    sizes = [10, 100, 1000]
-    assert growth.slope(sizes, [7 * n**power for n in sizes]) == pytest.approx(power)
+def test_versions_are_those_of_what_is_installed(monkeypatch):
+    monkeypatch.setattr(results, "PACKAGES", ("keras", "no-such-package", "numpy"))
+    found = results.versions()
+    assert [*found] == ["python", "keras", "numpy"]
+    assert found["keras"] == keras.__version__
+    assert found["python"] == platform.python_version()
 
 
-def test_predictions_are_clipped_before_they_are_scored():
-    assert accuracy.rmse(np.array([9.0, 0.0]), np.array([5.0, 1.0])) == 0
+def test_the_machine_is_named(monkeypatch):
+    sizes = {"SC_PAGE_SIZE": 2**12, "SC_PHYS_PAGES": 3 * 2**18 + 2**16}
+    monkeypatch.setattr(os, "sysconf", sizes.get)
+    monkeypatch.setattr(os, "sched_getaffinity", {0: {1, 5, 6}}.get)
+    monkeypatch.setattr(results, "processor", lambda: "Abacus")
+    assert results.machine() == {
+        "processor": "Abacus",
+        "cores": 3,
+        "memory_gib": 3.2,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
-def test_the_floor_gathers_every_row_of_every_field(monkeypatch):
-    size, seen = 50, []
-    specs = [{"name": "a", "kind": "categorical", "size": size}]
-    x = {"a": np.arange(40, dtype="int32")[:, None]}
-    task = SimpleNamespace(
-        x=x, y=np.zeros((40, 1)), specs=specs, k=3, units=[4], batch=16
-    )
+def test_a_processor_has_the_name_that_the_system_tells(monkeypatch):
+    monkeypatch.setattr(platform, "processor", lambda: "some")
+    told = "processor\t: 0\nmodel name\t: A: B 3\nflags: x\nmodel name\t: other\n"
 
-    class Table(np.ndarray):
-        def __getitem__(self, ids):
-            seen.extend(np.ravel(ids))
-            return super().__getitem__(ids)
+    def read_text(path, encoding):
+        assert str(path) == "/proc/cpuinfo"
+        if told is None:
+            raise FileNotFoundError(path)
+        return told
 
-    draw = floor.random
-    monkeypatch.setattr(
-        floor,
-        "random",
-        lambda rng, n, m: draw(rng, n, m).view(Table) if n == size else draw(rng, n, m),
-    )
-    floor.epoch_of(task)()
-    assert sorted(seen) == sorted([*range(40)] * 2)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert results.processor() == "A: B 3"
+    told = "Processor: ARM\n"
+    assert results.processor() == "some"
+    told = None
+    assert results.processor() == "some"
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_a_kept_result_says_how_it_came_to_be(path):
     kept = json.loads(path.read_text("utf-8"))
-    assert path.stem == f"{kept['benchmark']}_{kept['dataset']}"
+    assert path == results.path(kept["benchmark"], kept["dataset"])
     for key in ("command", "date", "machine", "versions", "settings", "figures"):
         assert kept[key]
+    command = f"python -m benchmarks.{kept['benchmark']}"
+    assert kept["command"].startswith(command)
+    assert {*kept["machine"]} == {*results.machine()}
+
+
+def test_versions_of_all_that_was_measured_are_kept():
+    kept = [json.loads(path.read_text("utf-8"))["versions"] for path in KEPT]
+    assert {name for found in kept for name in found} == {"python", *results.PACKAGES}
 
 
 def test_readme_has_the_figures_that_were_kept():

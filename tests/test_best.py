@@ -1,7 +1,5 @@
 """The best DeepFM: what it is trained on, what it is chosen on, and what it gives."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import best, splits, training
+from helpers.fields import FieldSpec
 
 SMALL = best.Recipe(
     {"k": 2, "units": (4,)}, {"epochs": 1, "batch_size": 64, "learning_rate": 0.01}
@@ -26,20 +25,20 @@ def table(n: int = 200) -> pd.DataFrame:
     )
 
 
-def encoded(parts: splits.Split) -> training.Prepared:
-    kinds = dict.fromkeys(("user_id", "movie_id"), "categorical")
-    return training.encode_parts(parts, kinds, best.histories())
+def encoded(split: splits.Split) -> training.Prepared:
+    ids = dict.fromkeys(("user_id", "movie_id"), "categorical")
+    return training.prepare(split, ids | best.HISTORIES)
 
 
 @pytest.fixture(scope="module")
 def data() -> training.Prepared:
-    return encoded(best.parts(table(), 0))
+    return encoded(best.split(table(), 0))
 
 
 @given(st.integers(10, 300), st.integers(0, 9))
 def test_the_last_model_trains_on_all_but_the_test_rows(n, seed):
     rows = table(n)
-    train, rest, test = best.parts(rows, seed)
+    train, rest, test = best.split(rows, seed)
     assert test.index.equals(splits.random_rows(rows, seed)[2].index)
     assert len(rest) == 0
     assert sorted([*train.index, *test.index]) == [*rows.index]
@@ -49,7 +48,7 @@ def test_the_last_model_trains_on_all_but_the_test_rows(n, seed):
 def test_settings_are_chosen_without_a_test_row(n, seed):
     rows = table(n)
     train, valid, test = splits.random_rows(rows, seed)
-    found = best.parts(rows, seed, refit=False)
+    found = best.split(rows, seed, refit=False)
     assert [part.index.tolist() for part in found] == [
         train.index.tolist(),
         [],
@@ -58,14 +57,13 @@ def test_settings_are_chosen_without_a_test_row(n, seed):
     assert not {*test.index} & {i for part in found for i in part.index}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 9), st.integers(1, 5), st.booleans())
 def test_no_rating_of_the_rows_that_are_predicted_reaches_a_field(seed, rating, refit):
     rows = table()
-    parts = best.parts(rows, seed, refit)
-    before = encoded(parts)
-    changed = (*parts[:2], parts[2].assign(rating=rating))
-    after = encoded(changed)
+    split = best.split(rows, seed, refit)
+    before = encoded(split)
+    after = encoded(split._replace(test=split.test.assign(rating=rating)))
     for name, array in before.test.x.items():
         np.testing.assert_array_equal(array, after.test.x[name], name)
         np.testing.assert_array_equal(before.train.x[name], after.train.x[name], name)
@@ -73,8 +71,12 @@ def test_no_rating_of_the_rows_that_are_predicted_reaches_a_field(seed, rating, 
 
 def test_every_rating_is_on_one_list_of_the_user_and_one_of_the_movie():
     rows = table().drop_duplicates(["user_id", "movie_id"])
-    data = encoded((rows, rows[:0], rows[:1]))
-    lists = {s.name: s.lists for s in data.encoder.specs if s.kind == "history"}
+    data = encoded(splits.Split(rows, rows[:0], rows[:1]))
+    lists = {name: h.table() for name, h in data.encoder.histories.items()}
+    owners = {name: h.owner for name, h in data.encoder.histories.items()}
+    assert owners == dict.fromkeys(("liked", "disliked"), "user_id") | dict.fromkeys(
+        ("fans", "critics"), "movie_id"
+    )
     for name, on in (
         ("liked", rows.rating >= 4),
         ("disliked", rows.rating <= 3),
@@ -98,7 +100,7 @@ def test_the_model_is_that_of_the_recipe_and_of_its_changes(data):
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(data):
     one, again, other = (
-        training.predict(best.train(data, SMALL, seed), data.test.x)
+        training.raw_output(best.train(data, SMALL, seed), data.test.x)
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
@@ -114,6 +116,6 @@ def test_the_ensemble_is_the_mean():
 @pytest.mark.parametrize("name", best.RECIPES)
 def test_a_recipe_can_be_built(name):
     recipe = best.RECIPES[name]
-    spec = SimpleNamespace(name="a", kind="categorical", size=5, length=1)
+    spec = FieldSpec("a", "categorical", 5)
     assert best.models.deepfm([spec], **recipe.model).count_params() > 0
     assert recipe.members > 1

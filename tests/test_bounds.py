@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from measure_bounds import FLOOR, WIDTH, write
+from measure_bounds import FLOOR, WIDTH
 
 from helpers import checks
 
@@ -44,22 +44,3 @@ def test_a_bound_excludes_what_it_claims_to_beat(name, key):
     assert len(entry["beats"]["values"]) == len(entry["seeds"])
     for value in entry["beats"]["values"]:
         assert not entry["low"] <= value <= entry["high"]
-
-
-def test_a_bound_that_holds_its_baseline_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("measure_bounds.BOUNDS", tmp_path / "bounds.json")
-    close = [({"02.first_order": 0.9 + i}, {"02.first_order": 0.95}) for i in range(5)]
-    with pytest.raises(SystemExit, match="holds its baseline"):
-        write("ml-1m", "02", close)
-    assert not (tmp_path / "bounds.json").exists()
-
-
-def test_measuring_one_notebook_keeps_the_bounds_of_others(tmp_path, monkeypatch):
-    path = tmp_path / "bounds.json"
-    monkeypatch.setattr("measure_bounds.BOUNDS", path)
-    path.write_text('{"ml-1m": {"03.fm": {"low": 0}, "02.first_order": {"low": 7}}}')
-    runs = [({"02.first_order": 0.9}, {"02.first_order": 0.98})] * 5
-    write("ml-1m", "02", runs)
-    kept = json.loads(path.read_text("utf-8"))["ml-1m"]
-    assert kept["03.fm"] == {"low": 0}
-    assert kept["02.first_order"]["low"] == pytest.approx(0.898)

@@ -23,10 +23,14 @@ from helpers import (
     datasets,
     fields,
     history_layers,
+    kinds,
     layers,
     models,
+    predictor,
     splits,
+    targets,
     training,
+    vocabulary,
 )
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -56,6 +60,8 @@ MLP = ("04", "One row of numbers")
 SHARED = (*MLP, "One set of embeddings")
 LINEAR = ("04", "The last layer is linear")
 TRAINED = ("05", "Three parts, one sum", "Training")
+CLICKS = ("05", "Another target")
+LIKED = ("06", "What a user has rated")
 CHOOSING = ("06", "Rows to choose on")
 
 BUGS = (
@@ -86,49 +92,49 @@ BUGS = (
     Bug(
         "the encoder learns from all rows, test rows included",
         training,
-        "encode_parts",
-        ".fit(parts[0])",
-        ".fit(pd.concat(parts))",
+        "prepare",
+        "encoder.fit(train)",
+        "encoder.fit(pd.concat(split))",
         WAY,
     ),
     Bug(
         "an unseen value gets id 0, the padding",
-        fields.FieldEncoder,
-        "_encode_categorical",
-        "get_indexer(column) + FIRST_VALUE",
-        "get_indexer(column) + 1",
+        vocabulary,
+        "ids",
+        "vocabulary.get(v, UNKNOWN)",
+        "vocabulary.get(v, PADDING)",
         ("01", "Rows that do not fit"),
     ),
     Bug(
         "lists are cut at their front",
-        fields.FieldEncoder,
-        "_encode_multi",
-        "encoded[: len(values)] = [ids.get(value, UNKNOWN) for value in values]",
-        "encoded[: len(values[-3:])] = [ids.get(v, UNKNOWN) for v in values[-3:]]",
+        kinds.MultiCategorical,
+        "_list",
+        "found[: self.longest]",
+        "found[-3:]",
         LISTS,
     ),
     Bug(
         "rare genres are dropped from the vocabulary",
-        fields.FieldEncoder,
-        "fit",
-        "vocabulary_of(name, [v for entry in lists for v in entry])",
-        "vocabulary_of(name, [v for entry in lists for v in entry])[:14]",
+        kinds._Coded,
+        "finish",
+        "vocabulary.known(seen, self.min_count)",
+        "vocabulary.known(seen, self.min_count)[:14]",
         LISTS,
     ),
     Bug(
         "a missing number counts as zero, not as the mean",
-        fields.FieldEncoder,
-        "_encode_numeric",
+        kinds.Numeric,
+        "encode",
         "nan=0.0",
-        "nan=-learned['mean'] / learned['scale']",
+        "nan=-self.mean_ / self.scale_",
         ("01", "Rows that do not fit"),
     ),
     Bug(
         "a number is not scaled",
-        fields.FieldEncoder,
-        "fit",
-        "float(np.nanstd(values))",
-        "1.0",
+        kinds.Numeric,
+        "_scale",
+        "else m.sd",
+        "else 1.0",
         NUMBERS,
     ),
     Bug(
@@ -158,7 +164,7 @@ BUGS = (
     Bug(
         "a number enters with a bias",
         models,
-        "embed",
+        "_row_of_number",
         "use_bias=False",
         "use_bias=True",
         STACK,
@@ -199,15 +205,15 @@ BUGS = (
         "the deep part's output is a ReLU",
         models,
         "deep_part",
-        '        name="deep",',
-        '        activation="relu", name="deep",',
+        '        "deep",',
+        '        "deep", activation="relu",',
         MLP,
     ),
     Bug(
         "hidden layers are linear",
         models,
         "deep_part",
-        'activation="relu", ',
+        ', activation="relu"',
         "",
         MLP,
     ),
@@ -220,17 +226,17 @@ BUGS = (
         SHARED,
     ),
     Bug(
-        "scores are not clipped to the rating scale",
-        training,
-        "scores",
-        "np.clip(predicted, *SCALE)",
-        "predicted",
+        "answers are not clipped to the rating scale",
+        targets.Stars,
+        "answer",
+        'np.clip(np.asarray(raw, "float64"), self.low_, self.high_)',
+        'np.asarray(raw, "float64")',
         LINEAR,
     ),
     Bug(
         "the weights of the last epoch are kept, not those of the best",
         training,
-        "fit",
+        "_best_weights",
         "restore_best_weights=True",
         "restore_best_weights=False",
         TRAINED,
@@ -238,37 +244,73 @@ BUGS = (
     Bug(
         "the checkpoint holds the last epoch, not the best",
         training,
-        "fit",
+        "_best_weights",
         "save_best_only=True",
         "save_best_only=False",
         TRAINED,
     ),
     Bug(
         "the movie of a row is in its own history",
-        history_layers.HistorySum,
+        history_layers.OwnerLists,
         "call",
-        "rest = rest - own * ops.take(v, item, axis=0)",
-        "rest = rest + 0 * own",
-        ("06", "What a user has rated"),
+        "ops.where(own, ops.zeros_like(rows), rows)",
+        "ops.where(own, rows, rows)",
+        LIKED,
     ),
     Bug(
         "training validates on the last tenth of its own rows",
         training,
         "fit",
-        "validation_data=valid and (_fields_of(model, valid.x), valid.y)",
-        "validation_data=(\n"
-        "    {n: a[-len(a) // 10 :] for n, a in _fields_of(model, train.x).items()},\n"
-        "    train.y[-len(train.y) // 10 :],\n"
+        "_Scores(target, valid)",
+        "_Scores(\n"
+        "    target,\n"
+        "    Encoded(\n"
+        "        {n: a[-len(a) // 10 :] for n, a in train.x.items()},\n"
+        "        train.y[-len(train.y) // 10 :],\n"
+        "        target,\n"
+        "    ),\n"
         ")",
         CHOOSING,
     ),
     Bug(
         "settings are compared on test rows",
         best,
-        "parts",
-        "return train, test.iloc[:0], valid",
-        "return train, valid.iloc[:0], test",
+        "split",
+        "splits.Split(train, test.iloc[:0], valid)",
+        "splits.Split(train, valid.iloc[:0], test)",
         CHOOSING,
+    ),
+    Bug(
+        "a list leaves out its lower limit",
+        fields.History,
+        "_listed",
+        "(low <= x)",
+        "(low < x)",
+        LIKED,
+    ),
+    Bug(
+        "the lists of newcomers are put into the old predictor",
+        fields.History,
+        "with_log",
+        "other = self.fresh()",
+        "other = self",
+        LIKED,
+    ),
+    Bug(
+        "an answer is applied twice",
+        predictor.Predictor,
+        "_answers",
+        "training.predict(m, x, self.target)",
+        "self.target.answer(training.predict(m, x, self.target))",
+        CLICKS,
+    ),
+    Bug(
+        "the log-odds are scored as if they were the answer",
+        targets.Clicks,
+        "answer",
+        "np.where(raw >= 0, 1, small) / (1 + small)",
+        "np.clip(raw, 0.01, 0.99)",
+        CLICKS,
     ),
 )
 

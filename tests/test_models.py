@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import models
+from helpers import fields, models
 from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldSpec
 
 SPECS = [
@@ -177,7 +177,7 @@ def test_each_choice_of_parts_is_their_sum_and_one_constant(by_parts, parts, x):
     }
     expected = sum(by_hand[part](model, x) for part in parts)
     if parts == ("second_order",):
-        expected = expected + weights_of(model, "rating_with_intercept")
+        expected = expected + weights_of(model, "output_with_intercept")
     close(model(x), expected)
 
 
@@ -245,16 +245,16 @@ def test_the_deep_part_can_be_negative_and_positive(x):
 
 def test_a_weighted_model_starts_as_the_plain_sum_with_a_weight_a_part(x):
     model = shaken(models.deepfm(SPECS, k=3, units=(5, 4), weighted=True))
-    rating = model.get_layer("rating")
-    assert [w.shape for w in rating.weights] == [(3, 1)]
-    rating.set_weights([np.ones((3, 1))])
+    output = model.get_layer("output")
+    assert [w.shape for w in output.weights] == [(3, 1)]
+    output.set_weights([np.ones((3, 1))])
     plain = first_order_of(model, x) + second_order_of(model, x) + deep_of(model, x)
     close(model(x), plain)
-    rating.set_weights([np.array([[2.0], [-1.0], [0.5]])])
+    output.set_weights([np.array([[2.0], [-1.0], [0.5]])])
     parts = [part(x).numpy() for part in models.part_models(model).values()]
     close(model(x), 2 * parts[0] - parts[1] + 0.5 * parts[2])
     new = models.deepfm(SPECS, k=2, units=(3,), weighted=True)
-    assert new.get_layer("rating").get_weights()[0].tolist() == [[1.0]] * 3
+    assert new.get_layer("output").get_weights()[0].tolist() == [[1.0]] * 3
 
 
 @pytest.mark.parametrize("n", [1, N])
@@ -283,10 +283,10 @@ def test_dropout_acts_in_training_only(x):
 
 def test_layers_have_the_names_that_the_diagram_reads(model):
     fields = ("user", "movie", "genres", "year")
-    expected = {*fields, "first_order", "second_order", "deep", "rating"}
-    expected |= {f"weight_{f}" for f in fields} | {"weights", "weight_genres_mean"}
-    expected |= {f"embedding_{f}" for f in fields} | {"embedding_genres_mean"}
-    expected |= {"embeddings", "weight_year_row", "embedding_year_row"}
+    expected = {*fields, "first_order", "second_order", "deep", "output"}
+    expected |= {f"weight_{f}" for f in fields} | {"weights", "weight_genres.mean"}
+    expected |= {f"embedding_{f}" for f in fields} | {"embedding_genres.mean"}
+    expected |= {"embeddings", "weight_year.row", "embedding_year.row"}
     expected |= {"deep_flatten", "deep_1", "deep_2"}
     assert {layer.name for layer in model.layers} == expected
 
@@ -312,8 +312,8 @@ def test_second_order_alone_is_saved_with_its_constant(tmp_path, x, by_parts):
 def test_one_seed_gives_one_model_and_another_seed_another():
     models_of = []
     for seed in (5, 5, 6):
-        keras.utils.set_random_seed(seed)
-        models_of.append(models.deepfm(SPECS, k=2, units=(3,)).get_weights())
+        model = models.deepfm(SPECS, k=2, units=(3,), seed=seed)
+        models_of.append(model.get_weights())
     for a, b in zip(*models_of[:2], strict=True):
         np.testing.assert_array_equal(a, b)
     assert any((a != c).any() for a, c in zip(models_of[0], models_of[2], strict=True))
@@ -321,17 +321,24 @@ def test_one_seed_gives_one_model_and_another_seed_another():
 
 def test_fields_of_one_size_start_with_different_vectors():
     specs = [FieldSpec("a", CATEGORICAL, 4), FieldSpec("b", CATEGORICAL, 4)]
-    keras.utils.set_random_seed(0)
-    model = models.deepfm(specs, k=2, units=(3,))
+    model = models.deepfm(specs, k=2, units=(3,), seed=0)
     a, b = weights_of(model, "embedding_a"), weights_of(model, "embedding_b")
-    assert (a != b).all()
+    assert (a[2:] != b[2:]).all()
 
 
 def test_numpy_integers_in_specs_are_fine(x):
-    specs = [
-        FieldSpec(s.name, s.kind, np.int64(s.size), np.int64(s.length)) for s in SPECS
-    ]
-    assert models.deepfm(specs, k=2, units=(3,))(x).shape == (N, 1)
+    specs = [FieldSpec(s.name, s.kind, np.int64(s.size), s.length) for s in SPECS]
+    model = models.deepfm(
+        specs,
+        k=np.int64(2),
+        units=np.array([3, 2]),
+        dropout=np.float32(0.1),
+        l2=np.float32(0.1),
+        intercept=np.float32(3),
+        seed=np.int64(1),
+    )
+    assert model(x).shape == (N, 1)
+    keras.models.model_from_json(model.to_json())
 
 
 def test_a_single_field_makes_a_model(x):
@@ -339,3 +346,92 @@ def test_a_single_field_makes_a_model(x):
     assert model({"user": x["user"]}).shape == (N, 1)
     pairs = models.part_models(model)["second_order"]({"user": x["user"]})
     np.testing.assert_allclose(pairs, np.zeros((N, 1)), atol=1e-6)
+
+
+def test_rows_of_padding_and_unknown_start_at_zero(x):
+    model = models.deepfm(SPECS, k=2, units=(3,), seed=0)
+    for layer in ("embedding_user", "weight_user", "embedding_genres"):
+        table = weights_of(model, layer)
+        assert not table[:2].any() and table[2:].all()
+
+
+def test_a_batch_that_is_repeated_costs_the_same(x):
+    model = shaken(models.deepfm(SPECS, k=3, units=(5,), l2=0.3))
+    model(x)
+    once = sorted(float(loss) for loss in model.losses)
+    model({name: np.concatenate([array, array]) for name, array in x.items()})
+    np.testing.assert_allclose(sorted(map(float, model.losses)), once, rtol=1e-5)
+
+
+def test_l2_is_charged_on_the_mean_of_a_list_and_not_on_its_values():
+    spec = [FieldSpec("genres", MULTI, 4, None)]
+    model = models.deepfm(spec, k=2, units=(3,), l2=1.0, parts=["deep"])
+    table = np.array([[0, 0], [0, 0], [1, -1], [-1, 1]], "float32")
+    model.get_layer("embedding_genres").set_weights([table])
+    model({"genres": np.array([[2, 3]], "int32")})
+    assert float(model.losses[0]) == 0.0
+
+
+def test_lists_of_any_length_are_taken(x):
+    specs = [FieldSpec("genres", MULTI, 7, None)]
+    model = shaken(models.deepfm(specs, k=2, units=(3,)))
+    short = np.array([[2, 3]], "int32")
+    long = np.array([[2, 3, 0, 0, 0]], "int32")
+    np.testing.assert_allclose(model({"genres": short}), model({"genres": long}))
+
+
+NAMES = ["a b", "a/b", "deep", "weights", "genres", "genres_mean", "price", "price_row"]
+NAMES += [
+    "",
+    "_x",
+    "über",
+    "7",
+    7,
+    ".7",
+    "embedding_price",
+    "deep_1",
+    "output",
+    "a.20.b",
+]
+
+
+def test_any_names_of_fields_live_side_by_side():
+    specs = [FieldSpec(name, CATEGORICAL, 5) for name in NAMES]
+    specs[4] = FieldSpec("genres", MULTI, 5, None)
+    specs[6] = FieldSpec("price", NUMERIC)
+    assert len({models.layer_name(n) for n in NAMES}) == len(NAMES)
+    assert len({models.input_name(n) for n in NAMES}) == len(NAMES)
+    model = models.deepfm(specs, k=2, units=(3,))
+    asked = {models.input_name(s.name): np.ones((4, 1), s.dtype) for s in specs}
+    model.compile("adam", "mse")
+    model.fit(asked, np.ones((4, 1)), verbose=0)
+    assert models.input_name("user_id") == models.layer_name("user_id") == "user_id"
+
+
+def test_every_kind_of_field_has_its_row():
+    assert models.ROWS.keys() == fields.KINDS.keys()
+
+
+def test_ids_beyond_a_table_are_refused_with_their_field():
+    model = models.deepfm([FieldSpec("a", CATEGORICAL, 5)], k=2, units=(3,))
+    for ids in ([[5]], [[-1]]):
+        with pytest.raises(
+            ValueError, match="'a' has ids from .*knows 0 to 4.*encoder"
+        ):
+            models.check_ids(model, {"a": np.array(ids, "int32")})
+    models.check_ids(model, {"a": np.array([[0], [4]], "int32")})
+
+
+def test_weights_move_between_models_of_the_same_settings_only(x):
+    one = shaken(models.deepfm(SPECS, k=2, units=(3,), dropout=0.5))
+    two = models.deepfm(SPECS, k=2, units=(3,), dropout=0.5)
+    models.set_weights(two, models.weights_of(one))
+    np.testing.assert_array_equal(two(x), one(x))
+    other = models.deepfm(SPECS, k=3, units=(3,))
+    before = other(x)
+    with pytest.raises(ValueError, match="has shape"):
+        models.set_weights(other, models.weights_of(one))
+    fewer = models.deepfm(SPECS[:2], k=2, units=(3,))
+    with pytest.raises(ValueError, match="only one of the two"):
+        models.set_weights(fewer, models.weights_of(one))
+    np.testing.assert_array_equal(other(x), before)

@@ -16,7 +16,7 @@ import pytest
 
 from helpers import models, plots
 from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldSpec
-from helpers.progress import History
+from helpers.progress import Curves
 
 SPECS = [
     FieldSpec("user", CATEGORICAL, 6),
@@ -95,10 +95,10 @@ def test_layers_belong_to_the_part_that_their_name_says(model):
     found = {layer.name: plots._part(layer) for layer in model.layers}
     assert found["user"] == "inputs"
     assert found["weight_user"] == found["weights"] == "first_order"
-    assert found["embedding_genres_mean"] == found["embeddings"] == "embedding"
+    assert found["embedding_genres.mean"] == found["embeddings"] == "embedding"
     assert found["second_order"] == "second_order"
     assert found["deep_flatten"] == found["deep_1"] == found["deep"] == "deep"
-    assert found["rating"] == "output"
+    assert found["output"] == "output"
 
 
 @needs_pygraphviz
@@ -191,11 +191,11 @@ def test_without_a_renderer_the_error_says_what_to_install(model, monkeypatch):
         plots.architecture(model)
 
 
-CURVES = History([1.0, 0.8, 0.6, 0.5], [1.1, 0.9, 0.95, 1.0], 2, 3.0)
+CURVES = Curves([1.0, 0.8, 0.6, 0.5], [1.1, 0.9, 0.95, 1.0], 2, 3.0)
 
 
 def test_the_learning_curves_are_drawn_and_the_best_epoch_is_marked():
-    ax = plots.history(CURVES)
+    ax = plots.curves(CURVES)
     lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
     assert lines[:2] == [([1, 2, 3, 4], CURVES.train), ([1, 2, 3, 4], CURVES.valid)]
     assert lines[2] == ([2], [0.9])
@@ -209,7 +209,7 @@ def test_the_learning_curves_are_drawn_and_the_best_epoch_is_marked():
 
 
 def test_curves_without_validation_mark_nothing():
-    ax = plots.history(CURVES._replace(valid=[], best_epoch=4))
+    ax = plots.curves(CURVES._replace(valid=[], best_epoch=4))
     assert len(ax.lines) == 1
     assert [t.get_text() for t in ax.texts] == ["training"]
     plt.close(ax.figure)
@@ -217,7 +217,7 @@ def test_curves_without_validation_mark_nothing():
 
 def test_curves_are_drawn_where_they_are_told():
     figure, ax = plt.subplots()
-    assert plots.history(CURVES, ax) is ax
+    assert plots.curves(CURVES, ax) is ax
     plt.close(figure)
 
 

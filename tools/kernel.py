@@ -1,33 +1,40 @@
 """A notebook client whose kernel is the Python that runs it."""
 
-from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+import atexit
+
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 
-class _ThisPython(KernelSpecManager):
-    """Any kernel is the Python that runs this file, whatever else is installed."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-
-
 class _ThisKernel(AsyncKernelManager):
-    """A kernel that is started as _ThisPython says."""
+    """Looks for kernels nowhere, so that "python3" is the Python that runs this file.
+
+    JUPYTER_PREFER_ENV_PATH would not do: a kernel in $JUPYTER_PATH comes before it.
+    """
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
-        return _ThisPython()
+        return KernelSpecManager(kernel_dirs=[])
 
 
 class Client(NotebookClient):
     """Runs one notebook; Ctrl-C ends the kernel and is a KeyboardInterrupt."""
 
     def __init__(self, nb, **options):
-        quiet = ["--log-level=CRITICAL"]
         super().__init__(
-            nb, kernel_manager_class=_ThisKernel, extra_arguments=quiet, **options
+            nb,
+            kernel_name="python3",
+            kernel_manager_class=_ThisKernel,
+            extra_arguments=["--log-level=CRITICAL"],
+            **options,
         )
+
+    async def async_start_new_kernel_client(self, **options):
+        try:
+            return await super().async_start_new_kernel_client(**options)
+        except RuntimeError:  # it did not start, so nothing is left to clean up
+            atexit.unregister(self._cleanup_kernel)
+            raise
 
     async def _async_cleanup_kernel(self) -> None:
         if self.km is None:  # the client's own signal handler has ended it

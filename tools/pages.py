@@ -70,6 +70,10 @@ class _Renderer(IPythonRenderer):
     def latex_environment(self, name: str, body: str) -> str:
         return self.formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
+    def _html_embed_images(self, text: str) -> str:
+        # It parses tag by tag, and would close the first of <kbd>key</kbd> at once.
+        return super()._html_embed_images(text) if "<img" in text else text
+
     def formula(self, body: str, display: str) -> str:
         try:
             return mathml(body, display)
@@ -91,7 +95,7 @@ class _Exporter(HTMLExporter):
 
 def mathml(formula: str, display: str = "inline") -> str:
     """A LaTeX formula as MathML. An unknown command stays, with its backslash."""
-    formula = re.sub(r"(begin|end)\{(aligned|split)\}", r"\1{align*}", formula.strip())
+    formula = re.sub(r"(begin|end)\{(aligned|split)\}", r"\1{align*}", formula)
     tree = latex2mathml.converter.convert(formula, display=display)
     return tree.replace(NAMESPACE, "")  # the headings of nbconvert would rename it
 
@@ -107,9 +111,8 @@ def title_and_question(nb: nbformat.NotebookNode) -> tuple[str, str]:
 def write_page(nb: nbformat.NotebookNode, path: Path, build: Path) -> None:
     """Write the executed notebook that was read from path as a page in build/."""
     exporter = _Exporter(template_name="basic")
-    body, _ = exporter.from_notebook_node(
-        nb, {"metadata": {"name": path.stem, "path": str(path.parent)}}
-    )
+    where = {"metadata": {"path": str(path.parent)}}
+    body, _ = exporter.from_notebook_node(nb, where)
     body = LOCAL_NOTEBOOK.sub(r'href="\1.html\2"', body)
     links = _links(path)
     title = title_and_question(nb)[0] or path.stem
@@ -137,7 +140,7 @@ def write_index(folder: Path, build: Path, times: dict[str, float]) -> None:
 def inline(markdown: str) -> str:
     """One line of Markdown as HTML, formulas included."""
     text = MarkdownWithMath(renderer=_Renderer(escape=False)).render(markdown)
-    return re.sub(r"^<p>|</p>$", "", text.strip())
+    return text.strip().removeprefix("<p>").removesuffix("</p>")
 
 
 def _links(path: Path) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 from kernel import Client
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from pages import write_index, write_page
 from tidy import tidy
 
@@ -40,7 +40,8 @@ class Progress:
     """One line that is rewritten each second on a terminal, else a line at times."""
 
     def __init__(self, name: str, cells: int, pause: float = 20.0):
-        self.name, self.cells, self.done = name, cells, 0
+        self.name, self.cells = name, cells
+        self.number, self.source = 0, ""  # of the cell that runs
         self.live = sys.stdout.isatty()
         self.pause = 1.0 if self.live else pause
         self.start = time.monotonic()
@@ -49,74 +50,71 @@ class Progress:
     def seconds(self) -> float:
         return time.monotonic() - self.start
 
-    def show(self, end: str = "") -> None:
+    def begins(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
+        """The client calls this before each code cell that is not empty."""
+        self.number, self.source = self.number + 1, cell.source
+        if self.live:
+            self.show()
+
+    def show(self, last: bool = False) -> None:
         minutes, seconds = divmod(int(self.seconds), 60)
-        line = f"{self.name:28}  cell {self.done}/{self.cells}  {minutes}:{seconds:02}"
-        print(f"\r{line}" if self.live else line, end=end if self.live else "\n")
-        sys.stdout.flush()
+        where = f"cell {self.number}/{self.cells}"
+        line = f"{self.name:28}  {where}  {minutes}:{seconds:02}"
+        if self.live:
+            print(f"\r{line}", end="\n" if last else "", flush=True)
+        else:
+            print(line, flush=True)
 
     @contextmanager
-    def running(self) -> Iterator["Progress"]:
+    def running(self) -> Iterator[None]:
         """Show the line until the block ends."""
-        stop = threading.Event()
+        ended = threading.Event()
 
         def tick():
-            while not stop.wait(self.pause):
+            while not ended.wait(self.pause):
                 self.show()
 
         thread = threading.Thread(target=tick, daemon=True)
         self.show()
         thread.start()
         try:
-            yield self
+            yield
         finally:
-            stop.set()
+            ended.set()
             thread.join()
-            self.show(end="\n")
+            self.show(last=True)
 
 
 def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook and its seconds. Raises Failed: the cell, the error."""
     nb = nbformat.read(path, as_version=4)
-    code = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
-    for i in code:
-        nb.cells[i].outputs, nb.cells[i].execution_count = [], None
-    code = [i for i in code if nb.cells[i].source.strip()]
-    progress = Progress(path.stem, len(code))
-    current = [0]
-
-    def begins(cell, cell_index):
-        if cell_index in code:
-            current[0] = cell_index
-            progress.done = code.index(cell_index) + 1
-            if progress.live:
-                progress.show()
-
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    for cell in code:  # the client leaves those of an empty cell
+        cell.outputs, cell.execution_count = [], None
+    progress = Progress(path.stem, sum(bool(cell.source.strip()) for cell in code))
     client = Client(
         nb,
         resources={"metadata": {"path": str(path.parent)}},
-        timeout=None,
         coalesce_streams=True,
         record_timing=False,
-        on_cell_execute=begins,
+        on_cell_execute=progress.begins,
     )
     with progress.running():
         try:
             client.execute()
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            where = f"{path.name} stopped in code cell {progress.done}"
-            raise Failed(report(where, nb.cells[current[0]].source, error)) from None
+        except (CellExecutionError, DeadKernelError) as error:
+            where = f"{path.name} stopped in code cell {progress.number}"
+            raise Failed(report(where, progress.source, error)) from None
+        except RuntimeError as error:
+            raise Failed(f"The kernel of {path.name} did not start: {error}") from None
     return nb, progress.seconds
 
 
 def report(where: str, source: str, error: Exception) -> str:
     """Where a notebook stopped, the source of the cell, and the error."""
+    reason = "The kernel died. Too little memory is the usual cause."
     if isinstance(error, CellExecutionError):
         reason = f"{error.ename}: {error.evalue}"
-    elif isinstance(error, DeadKernelError):
-        reason = "The kernel died. Too little memory is the usual cause."
-    else:
-        reason = str(error)
     return f"{where}:\n\n{textwrap.indent(source, '    ')}\n\n{reason}"
 
 

@@ -1,0 +1,71 @@
+"""A predictor as one ONNX file: the graph, and in its metadata fields and target."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from helpers import models
+from helpers.serve import INPUT, METADATA, sealed
+
+
+def write(predictor, path: Path) -> None:
+    """Write the ONNX file of a Predictor, whole or not at all.
+
+    Inputs are named INPUT and a number, in the order of the fields, so that a column
+    can have any name. The output is the raw one of each model: (n, models)
+
+    Raises ImportError where tf2onnx or onnx are not installed, and RuntimeError on
+    another backend than TensorFlow, the only one that they read.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "ONNX is written on TensorFlow. Save the predictor, and export it in a "
+            "process of its own with KERAS_BACKEND=tensorflow: "
+            "Predictor.load(folder).export(path)."
+        )
+    try:
+        import onnx
+        import tf2onnx  # noqa: F401  (what Keras' export calls)
+    except ImportError as error:
+        raise ImportError(
+            f"Writing ONNX needs {error.name}: pip install tf2onnx onnx onnxruntime."
+        ) from error
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.name}-", dir=path.parent
+    ) as folder:
+        draft = Path(folder) / "model.onnx"
+        model = together(predictor)
+        specs = predictor.encoder.specs
+        model([np.zeros((1, s.length or 1), s.dtype) for s in specs])  # export wants it
+        model.export(draft, format="onnx", verbose=False)
+        graph = onnx.load(draft)
+        entry = graph.metadata_props.add()
+        entry.key, entry.value = METADATA, sealed(predictor.content())
+        onnx.checker.check_model(graph)
+        onnx.save(graph, draft)
+        os.replace(draft, path)
+
+
+def together(predictor) -> keras.Model:
+    """All models of a predictor as one: numbered inputs to (batch, models)."""
+    inputs = [
+        keras.Input((s.length,), dtype=s.dtype, name=INPUT.format(i))
+        for i, s in enumerate(predictor.encoder.specs)
+    ]
+    names = [models.input_name(s.name) for s in predictor.encoder.specs]
+    x = dict(zip(names, inputs, strict=True))
+    outputs = []
+    for i, model in enumerate(predictor.models):  # they may have one name
+        member = keras.Model(model.input, model.output, name=f"member_{i}")
+        outputs.append(member(x))
+    if len(outputs) > 1:
+        output = keras.layers.Concatenate(name="raw")(outputs)
+    else:
+        output = outputs[0]
+    return keras.Model(inputs, output)

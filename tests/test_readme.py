@@ -1,0 +1,61 @@
+"""The Python blocks of README run as they stand, from a table to a file that serves."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import best
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def shop() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    n = 900
+    rows = pd.DataFrame(
+        {
+            "customer": rng.integers(0, 40, n),
+            "device": rng.choice(["phone", "desk", "watch"], n, p=[0.6, 0.395, 0.005]),
+            "tags": [[f"t{i}" for i in range(k)] for k in rng.geometric(0.4, n) - 1],
+            "price": rng.lognormal(3, 1, n).round(2),
+        }
+    )
+    rows.loc[::7, "price"] = np.nan
+    liking = rng.normal(0, 1.5, 40)[rows.customer]
+    rows["bought"] = rng.random(n) < 1 / (1 + np.exp(-liking))
+    return rows
+
+
+def test_a_table_becomes_a_folder_and_a_file_that_answer(shop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = {"rows": shop, "new_rows": shop.drop(columns="bought").head(5)}
+    train, serve = (block for block in BLOCKS if '"shop' in block)
+    exec(train, said)
+    exec(serve, said)
+    found = said["shop"].evaluate(said["split"].test)
+    assert found["log loss"] < found["log loss of the base rate"]
+    answers = said["Predictor"].load("shop").predict(said["new_rows"])
+    assert answers.index.equals(said["new_rows"].index)
+    served = said["Scorer"]("shop.onnx").predict(said["new_rows"])
+    np.testing.assert_allclose(served, answers, atol=1e-5)
+
+
+def test_the_best_model_is_trained_as_readme_says(monkeypatch):
+    (block,) = (block for block in BLOCKS if "best.RECIPES" in block)
+    quick = best.RECIPES["ml-100k"]._replace(fit=best.FIT | {"epochs": 1}, members=2)
+    monkeypatch.setitem(best.RECIPES, "ml-100k", quick)
+    said = {}
+    exec(block, said)
+    films = said["films"]
+    assert len(films.models) == 2
+    found = films.evaluate(said["split"].test)
+    assert found["RMSE"] < found["RMSE of the mean"] - 0.1
+
+
+def test_every_block_was_run():
+    assert len(BLOCKS) == 3
