@@ -32,9 +32,9 @@ class Embedding(keras.layers.Embedding):
     """
 
     def call(self, inputs):
-        table = self._embeddings.value
-        if self.compute_dtype != self.variable_dtype:
-            table = self._embeddings._value  # `value` is a copy in the other precision
+        mixed = self.compute_dtype != self.variable_dtype
+        # in mixed precision `value` is a copy of the table in the other one
+        table = self._embeddings._value if mixed else self._embeddings.value
         if self.lora_enabled or not hasattr(table, "sparse_read"):  # not TensorFlow
             return super().call(inputs)
         if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):

@@ -341,11 +341,14 @@ def check_ids(model: keras.Model, x: Mapping[str, np.ndarray]) -> None:
     x: encoded arrays by input_name(). Beyond the end of a table TensorFlow fails far
     from here, and JAX gives NaN.
     """
+    tables = keras.layers.Embedding | OwnerLists
     for layer in model.layers:
+        if not isinstance(layer, tables) or (name := layer.input.name) not in x:
+            continue  # it looks up what the model itself has made
+        ids = x[name]
         if isinstance(layer, keras.layers.Embedding):
-            _check_range(layer.input.name, x[layer.input.name], layer.input_dim)
-        elif isinstance(layer, OwnerLists):
-            ids, name = x[layer.input.name], layer.input.name
+            _check_range(name, ids, layer.input_dim)
+        else:
             _check_range(name, ids[:, :1], layer.owners)
             _check_range(name, ids[:, 1:], layer.items)
             if keras.ops.convert_to_numpy(layer.lists[0, 0]) == NOT_SET:

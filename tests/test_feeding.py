@@ -21,6 +21,8 @@ def rows():
 @pytest.fixture(params=["tensorflow", "another"])
 def epochs(request, rows, monkeypatch):
     """Called with a number and a seed: the batches of each epoch, as arrays."""
+    if request.param == "tensorflow" != keras.backend.backend():
+        pytest.skip("is about TensorFlow")
     if request.param == "another":
         monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
 
@@ -88,17 +90,29 @@ class Watch(keras.layers.Layer):
         return input_shape
 
 
-@pytest.mark.parametrize("backend", ["as it is", "another"])
-def test_every_epoch_of_a_training_has_another_order(backend, monkeypatch):
+def trained_on(model, epochs: int) -> None:
+    x = {"id": np.arange(ROWS, dtype="int32")[:, None]}
+    rows = training.Encoded(x, np.ones((ROWS, 1), "float32"), Stars())
+    training.fit(model, rows, epochs=epochs, batch_size=SIZE, seed=3)
+
+
+ONE_FIELD = [FieldSpec("id", "categorical", ROWS)]
+ORDERS = [feeding.order(ROWS, 3, epoch) for epoch in range(3)]
+
+
+def test_orders_differ():
+    assert (ORDERS[0] != ORDERS[1]).mean() > 0.9
+    assert (ORDERS[1] != ORDERS[2]).mean() > 0.9
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_each_epoch_of_a_training_has_the_order_of_its_number(monkeypatch):
     """Keras' own feed repeats the first one, once a seed is set."""
-    if backend == "another":
-        monkeypatch.setattr(feeding.keras.backend, "backend", lambda: backend)
     watch, embed = Watch(), models.embed
     monkeypatch.setattr(
         models, "embed", lambda x, *a, **k: embed({"id": watch(x["id"])}, *a, **k)
     )
-    model = models.deepfm([FieldSpec("id", "categorical", ROWS)], k=2, parts=["deep"])
-    x = {"id": np.arange(ROWS, dtype="int32")[:, None]}
+    model = models.deepfm(ONE_FIELD, k=2, units=(3,), parts=["deep"])
     compile_as_is = model.compile
 
     def compile_eagerly(*args, steps_per_execution, **options):
@@ -106,10 +120,42 @@ def test_every_epoch_of_a_training_has_another_order(backend, monkeypatch):
 
     monkeypatch.setattr(model, "compile", compile_eagerly)
     watch.seen.clear()
-    y = np.ones((ROWS, 1), "float32")
-    training.fit(
-        model, training.Encoded(x, y, Stars()), epochs=3, batch_size=SIZE, seed=0
-    )
+    trained_on(model, epochs=3)
     seen = np.array(watch.seen[-3 * ROWS :]).reshape(3, ROWS)
-    assert all(sorted(epoch) == [*range(ROWS)] for epoch in seen)
-    assert (seen[0] != seen[1]).mean() > 0.9 and (seen[1] != seen[2]).mean() > 0.9
+    np.testing.assert_array_equal(seen, ORDERS)
+
+
+def test_each_epoch_of_batches_has_the_order_of_its_number(monkeypatch):
+    """Keras looks into some before the first epoch, and ends it before it begins."""
+    seen, as_it_is = [], feeding.Batches.__getitem__
+
+    def watched(self, step):
+        x, y = as_it_is(self, step)
+        seen.append(x["id"][:, 0])
+        return x, y
+
+    monkeypatch.setattr(feeding.keras.backend, "backend", lambda: "another")
+    monkeypatch.setattr(feeding.Batches, "__getitem__", watched)
+    trained_on(models.deepfm(ONE_FIELD, k=2, units=(3,), parts=["deep"]), epochs=3)
+    assert len(seen) >= 3 * 11
+    np.testing.assert_array_equal(np.concatenate(seen[-3 * 11 :]), np.ravel(ORDERS))
+
+
+def test_batches_go_on_to_the_next_epoch_by_themselves(rows):
+    """As notebook 06 and Keras alone use them."""
+    batches = feeding.Batches(*rows, SIZE, seed=3)
+    for expected in ORDERS:
+        ids = [batches[step][0]["id"][:, 0] for step in range(len(batches))]
+        np.testing.assert_array_equal(np.concatenate(ids), expected)
+        batches.on_epoch_end()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_rows_stay_on_the_processor_until_a_batch_is_asked_for(rows, monkeypatch):
+    import tensorflow as tf
+
+    asked, device = [], tf.device
+    monkeypatch.setattr(tf, "device", lambda name: asked.append(name) or device(name))
+    given = feeding.shuffled(*rows, SIZE, 0)["x"]
+    assert asked == ["CPU"]
+    assert given.options().autotune.enabled is False

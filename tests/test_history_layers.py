@@ -36,7 +36,7 @@ def by_loop(v: np.ndarray) -> np.ndarray:
 
 def lists_layer(table=LISTS, **options) -> OwnerLists:
     layer = OwnerLists(*table.shape, **options)
-    layer(IDS[:1])
+    layer(np.zeros((1, 2), "int32"))
     layer.lists.assign(table)
     return layer
 
@@ -77,14 +77,14 @@ def test_long_lists_are_counted_whole_in_16_bits():
     found = total(
         lists_layer(table, dtype="mixed_bfloat16")(np.array([[0, 1]], "int32"))
     )
-    assert float(found[0, 0, 0]) == pytest.approx(1001**0.5, rel=0.01)
+    assert float(found[0, 0, 0]) == pytest.approx(1001**0.5, rel=0.02)
 
 
 def test_training_moves_the_embeddings_and_never_the_lists(trained):
     data, model = trained
     lists = model.get_layer("liked.lists").lists
     assert not lists.trainable and lists.dtype == "int8"
-    np.testing.assert_array_equal(lists.numpy(), data.encoder["liked"].table())
+    np.testing.assert_array_equal(np.asarray(lists), data.encoder["liked"].table())
     assert np.abs(model.get_layer("embedding_liked").embeddings.numpy()).max() > 0.1
 
 
@@ -112,6 +112,16 @@ def test_lists_of_another_size_are_refused(trained):
     other = data.encoder.with_log(LOG.head(3))
     with pytest.raises(ValueError, match=r"\(5, 6\) for 'liked'.*\(2, 6\)"):
         models.set_lists(model, other)
+
+
+def test_a_model_of_some_histories_gets_the_lists_of_those(trained):
+    data, _ = trained
+    specs = [s for s in data.encoder.specs if s.name != "disliked"]
+    model = models.deepfm(specs, k=3, units=(4,), seed=0)
+    assert models.set_lists(model, data.encoder) is model
+    found = model.get_layer("liked.lists").lists
+    np.testing.assert_array_equal(np.asarray(found), data.encoder["liked"].table())
+    training.fit(model, data.train, epochs=1)
 
 
 @pytest.mark.parametrize("pair", [[5, 2], [1, 6], [-1, 2]])

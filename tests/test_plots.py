@@ -204,12 +204,13 @@ def test_the_learning_curves_are_drawn_and_the_best_epoch_is_marked():
         "validation",
         "best, epoch 2",
     ]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "RMSE (stars)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "RMSE")
     plt.close(ax.figure)
 
 
-def test_curves_without_validation_mark_nothing():
-    ax = plots.curves(CURVES._replace(valid=[], best_epoch=4))
+def test_curves_without_validation_mark_nothing_and_name_their_own_score():
+    ax = plots.curves(CURVES._replace(valid=[], best_epoch=4, score="log loss"))
+    assert ax.get_ylabel() == "log loss"
     assert len(ax.lines) == 1
     assert [t.get_text() for t in ax.texts] == ["training"]
     plt.close(ax.figure)

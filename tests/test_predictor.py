@@ -216,7 +216,8 @@ def test_evaluate_has_the_scores_and_the_one_of_the_baseline(small):
 
 
 def test_one_seed_gives_one_predictor_and_members_differ():
-    how = {"model": SMALL | {"dropout": 0.3}, "fit": SHORT, "members": 2}
+    model = {"units": (3,), "dropout": 0.3, "parts": ["first_order", "deep"]}
+    how = {"model": model, "fit": SHORT, "members": 2}
     fields = {name: FIELDS[name] for name in ("7", "liked")}
     found = []
     for seed in (0, np.int64(0)):

@@ -1,13 +1,17 @@
 """Encode, fit and evaluate: any target, from one seed, and never a NaN."""
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import feeding, models, splits, training
+from helpers import models, splits, training
 from helpers.fields import CATEGORICAL, MULTI, FieldEncoder, Numeric
 from helpers.targets import Amount, Clicks, Stars
 from helpers.training import Encoded
@@ -17,9 +21,7 @@ FIELDS = {
     "genres": MULTI,
     "year": Numeric(missing="mean"),
 }
-on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="is about TensorFlow"
-)
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def table(n: int = 403) -> pd.DataFrame:
@@ -43,8 +45,12 @@ def data() -> training.Prepared:
     return training.prepare(splits.random_rows(table(), 0), FIELDS)
 
 
+DEEP = {"units": (4,), "parts": ["first_order", "deep"]}
+
+
 def new_model(data, seed: int = 0, **settings) -> keras.Model:
-    settings = {"k": 2, "units": (4,), **settings}
+    """The first order alone where nothing else is asked: TensorFlow takes its time."""
+    settings = {"k": 2, "parts": ["first_order"], **settings}
     intercept = data.target.intercept
     return models.deepfm(data.encoder.specs, **settings, intercept=intercept, seed=seed)
 
@@ -216,11 +222,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data):
 def test_a_training_is_the_same_whatever_ran_before_it(data):
     found = []
     for before in (0, 1):
-        model = new_model(data, dropout=0.4)
+        model = new_model(data, **DEEP, dropout=0.4)
         keras.utils.set_random_seed(before)
         for _ in range(before):
             model(data.train.x, training=True)  # moves the state of dropout
-            training.fit(new_model(data, dropout=0.4), data.train, epochs=1)
+            training.fit(new_model(data, **DEEP, dropout=0.4), data.train, epochs=1)
         training.fit(model, data.train, epochs=2, batch_size=50, seed=np.int64(3))
         found.append(model)
     assert same_weights(*found)
@@ -231,7 +237,7 @@ def test_dropout_depends_on_the_seed_of_the_training(data):
     rows = data.train
     found = []
     for seed in (0, 1):
-        model = new_model(data, dropout=0.4)
+        model = new_model(data, **DEEP, dropout=0.4)
         training.fit(model, rows, epochs=1, batch_size=len(rows.y), seed=seed)
         found.append(model.get_layer("deep_1").get_weights()[0])
     assert np.abs(found[0] - found[1]).max() > 1e-4
@@ -262,7 +268,7 @@ def test_no_random_state_is_used_or_changed(data):
     keras.utils.set_random_seed(5)
     expected = np.asarray(keras.random.uniform((3,)))
     keras.utils.set_random_seed(5)
-    model = new_model(data, dropout=0.3)
+    model = new_model(data, **DEEP, dropout=0.3)
     before = states()
     training.fit(model, data.train, data.valid, epochs=2, batch_size=60, seed=4)
     assert states() == before
@@ -278,10 +284,10 @@ def test_an_epoch_has_a_step_for_each_batch_and_no_more(data, size):
 
 
 def test_validation_rows_change_nothing_of_the_training(data):
-    alone = new_model(data, dropout=0.2)
+    alone = new_model(data, **DEEP, dropout=0.2)
     how = {"epochs": 3, "batch_size": 50, "seed": 2, "patience": 9}
     curves = training.fit(alone, data.train, **how)
-    beside = new_model(data, dropout=0.2)
+    beside = new_model(data, **DEEP, dropout=0.2)
     found = training.fit(beside, data.train, data.valid, **how)
     np.testing.assert_allclose(found.train, curves.train, rtol=1e-6)
     assert found.best_epoch == 3  # so that the last weights are kept
@@ -403,6 +409,36 @@ def test_the_checkpoint_holds_the_best_weights(data, worsened):
     assert same_weights(again, model)
 
 
+IN_A_NEW_PROCESS = """
+from helpers import models; import keras
+import sys
+import numpy as np
+model = keras.models.load_model(sys.argv[1] + "/m.keras")
+x = dict(np.load(sys.argv[1] + "/x.npz"))
+np.save(sys.argv[1] + "/raw.npy", model.predict(x, verbose=0))
+print(type(model.optimizer).__module__, type(model.optimizer).__name__)
+"""
+
+
+def test_what_a_training_left_is_loaded_in_a_new_process(data, worsened, tmp_path):
+    model = worsened[0]
+    model.save(tmp_path / "m.keras")
+    np.savez(tmp_path / "x.npz", **data.test.x)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NEW_PROCESS, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "helpers.optimizers Adam", done.stderr[-2000:]
+    np.testing.assert_allclose(
+        np.load(tmp_path / "raw.npy"),
+        training.raw_output(model, data.test.x),
+        atol=1e-6,
+    )
+
+
 def test_a_checkpoint_without_validation_rows_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="needs validation rows"):
         training.fit(
@@ -412,7 +448,7 @@ def test_a_checkpoint_without_validation_rows_is_refused(data, tmp_path):
 
 def test_a_model_of_fewer_fields_reads_its_own_and_no_others(data):
     specs = [s for s in data.encoder.specs if s.name in ("user", "year")]
-    model = models.deepfm(specs, k=2, units=(3,), seed=0)
+    model = models.deepfm(specs, k=2, parts=["second_order"], seed=0)
     training.fit(model, data.train, data.valid, epochs=1)
     x = {s.name: data.test.x[s.name] for s in specs}
     expected = model.predict(x, verbose=0)
@@ -436,7 +472,7 @@ each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.kind)
 def test_what_fit_reports_of_the_validation_rows_is_what_evaluate_says(target):
     """The weights are wild, so that many a prediction is beyond the limits."""
     data = of_target(target)
-    model, watched = new_model(data, units=()), []
+    model, watched = new_model(data), []
     for weight in model.weights:
         weight.assign(weight + np.random.default_rng(0).normal(0, 0.7, weight.shape))
 
@@ -470,7 +506,9 @@ def test_the_best_epoch_is_chosen_by_clipped_answers(data):
     target = Stars(low=2.0, high=2.5).fit(table().query("2 <= rating <= 2.5"))
     y = np.full_like(data.valid.y, 2.5)
     beyond = data.train._replace(y=np.full_like(data.train.y, 9.0), target=target)
-    model = models.deepfm(data.encoder.specs, k=2, units=(4,), intercept=2.4, seed=0)
+    model = models.deepfm(
+        data.encoder.specs, intercept=2.4, parts=["first_order"], seed=0
+    )
     curves = training.fit(
         model,
         beyond,
@@ -494,7 +532,7 @@ def spoiling(epoch: int, how: str):
         def on_epoch_begin(self, number, logs=None):
             if number == epoch:
                 for weight in self.model.trainable_weights:
-                    if "deep" in weight.path:
+                    if "weight_" in weight.path:
                         weight.assign(np.full(weight.shape, float(how)))
 
     return Spoil()
@@ -707,14 +745,3 @@ def test_lists_longer_than_those_of_training_are_taken(data):
     np.testing.assert_allclose(
         training.raw_output(model, x), training.raw_output(model, usual), atol=1e-6
     )
-
-
-@on_tensorflow
-def test_large_arrays_stay_on_the_processor_until_a_batch_is_asked_for(data):
-    import tensorflow as tf
-
-    asked, device = [], tf.device
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tf, "device", lambda name: asked.append(name) or device(name))
-        feeding.shuffled(data.train.x, data.train.y, 10, 0)
-    assert asked == ["CPU"]
