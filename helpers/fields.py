@@ -5,6 +5,7 @@ The kinds of fields are in kinds.py and history.py; all are had from here.
 
 import hashlib
 import json
+import re
 from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
@@ -168,7 +169,9 @@ class FieldEncoder:
         """All settings and all that was learned; from_json() is the inverse."""
         self._check_learned()
         fields = [{"name": name, **f.state()} for name, f in self._fields.items()]
-        return json.dumps({"format": FORMAT, "fields": fields}, ensure_ascii=False)
+        text = json.dumps({"format": FORMAT, "fields": fields}, ensure_ascii=False)
+        # Accents stay legible; half a pair of surrogates is what no file can hold.
+        return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
 
     @classmethod
     def from_json(cls, text: str) -> "FieldEncoder":
@@ -176,11 +179,12 @@ class FieldEncoder:
         try:
             content = json.loads(text)
             found, fields = content["format"], content["fields"]
-        except (ValueError, TypeError, KeyError) as error:
+            named = [(field.pop("name"), field) for field in fields]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"This is no FieldEncoder as JSON: {error!r}.") from error
         if found != FORMAT:
             raise ValueError(f"The format is {found}; this version reads {FORMAT}.")
-        restored = {f.pop("name", None): state.restored(f, KINDS) for f in fields}
+        restored = {name: state.restored(field, KINDS) for name, field in named}
         encoder = cls(restored)
         encoder._fields, encoder._learned = restored, True
         return encoder
@@ -195,6 +199,16 @@ def _name(name: Hashable) -> Hashable:
     return int(name) if isinstance(name, np.integer) else name
 
 
+def _check_label(name: Hashable, label: Hashable) -> None:
+    """Raise ValueError for a label of a column that JSON cannot hold."""
+    for part in label if isinstance(label, tuple) else (label,):
+        if not isinstance(part, str | int | float | np.number | np.bool_):
+            raise ValueError(
+                f"Field {name!r}: the column {part!r} cannot be written as JSON. Name "
+                "it by text or a number."
+            )
+
+
 def _field(name: Hashable, kind: Field | str) -> Field:
     if isinstance(name, bool) or not isinstance(name, str | int | np.integer):
         raise ValueError(
@@ -204,6 +218,8 @@ def _field(name: Hashable, kind: Field | str) -> Field:
     if isinstance(kind, str) and kind in WORDS:
         return KINDS[kind]()
     if isinstance(kind, Field):
+        for label in kind.columns_to_learn(name):
+            _check_label(name, label)
         return kind.fresh()
     raise ValueError(
         f"Field {name!r} is {kind!r}. A field is one of {WORDS}, or "

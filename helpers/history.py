@@ -41,9 +41,8 @@ class History(Field):
     below: float | None = None
 
     def __post_init__(self):
+        self._finite("at_least", "below")
         limits = [self.at_least, self.below]
-        limits = [None if limit is None else float(limit) for limit in limits]
-        self.at_least, self.below = limits
         if self.value is None and limits != [None, None]:
             raise ValueError(
                 "at_least and below are limits of a value: name its column."
@@ -80,13 +79,14 @@ class History(Field):
 
         The ids of items stay, so that a model's weights keep their meaning; items that
         training did not hold are on no list. This object stays as it is.
-        Raises ValueError for missing columns or values.
+        Raises ValueError for missing columns or values; warns where none of several
+        items is known.
         """
         self.check_learned()
         values.check_columns(log, self.columns_to_learn(None))
         owner, item = self._distinct(log)
-        for found, kind in zip((owner, item), self.holds_, strict=True):
-            values.check_one_kind(found, kind)
+        values.check_one_kind(owner, self.holds_[0])
+        vocabulary.ids(item, self._item_ids, self.holds_[1])
         other = self.fresh()
         other.items_, other.holds_ = self.items_, self.holds_
         seen: Counter = Counter()
@@ -114,6 +114,7 @@ class History(Field):
 
     def table(self) -> np.ndarray:
         """(owners + 1, items) int8: 1 where the item is on the list; row 0 is empty."""
+        self.check_learned()
         shape = len(self.owners_) + 1, len(self.items_) + FIRST
         lists = np.zeros(shape, "int8")
         owner = np.repeat(np.arange(len(self.owners_)), np.diff(self.starts_))

@@ -100,7 +100,7 @@ class Field(Learned):
         """Make settings Python integers. Raises ValueError below `least`."""
         for setting in settings:
             given = getattr(self, setting)
-            if given is None:
+            if given is None and getattr(type(self), setting) is None:
                 continue
             number = values.canonical(given)
             if not isinstance(number, int) or number < least:
@@ -123,7 +123,8 @@ class Numeric(Field):
     dates: the column holds dates; they count as days since 1970-01-01 UTC.
 
     A column of one number, as far as 32 bits can tell, is 0 throughout: no weight can
-    learn what it means when it changes.
+    learn what it means when it changes. A number so far from those of training that 32
+    bits cannot hold its distance is refused.
     """
 
     kind: ClassVar[str] = NUMERIC
@@ -134,7 +135,8 @@ class Numeric(Field):
     dates: bool = False
 
     def __post_init__(self):
-        self._only(missing=(REFUSE, "mean", "value"))
+        yes_no = (True, False)
+        self._only(missing=(REFUSE, "mean", "value"), log=yes_no, dates=yes_no)
         self._whole("intervals", least=2)
         if self.missing == ("mean" if self.intervals else "value"):
             raise ValueError(
@@ -168,10 +170,7 @@ class Numeric(Field):
         del self._moments, self._counted
 
     def _scale(self) -> None:
-        m = self._moments
-        same = m.high - m.low <= 2**-23 * max(abs(m.low), abs(m.high))
-        self.mean_ = m.mean
-        self.scale_ = 0.0 if same else m.sd
+        self.mean_, self.scale_ = self._moments.mean, self._moments.scale
 
     def _cut(self) -> None:
         x, counts = self._counted
@@ -185,8 +184,12 @@ class Numeric(Field):
             return self._interval(x)[:, None]
         if not self.scale_:
             return np.zeros((len(x), 1), "float32")
-        z = (x - self.mean_) / self.scale_
-        return np.nan_to_num(z, nan=0.0).astype("float32")[:, None]
+        with np.errstate(over="ignore"):
+            z = ((x - self.mean_) / self.scale_).astype("float32")
+        values.refuse(
+            rows[self.columns(name)[0]], np.isinf(z), "is too far from training rows"
+        )
+        return np.where(np.isnan(z), np.float32(0), z)[:, None]
 
     def _interval(self, x: np.ndarray) -> np.ndarray:
         ids = FIRST + np.searchsorted(self.cuts_, x)
@@ -237,6 +240,7 @@ class _Coded(Field):
     @property
     def vocabulary(self):
         """Value -> id, for all values of training that have one of their own."""
+        self.check_learned()
         if self._ids is None:
             self._ids = (
                 Hashed(self.buckets)
@@ -322,8 +326,12 @@ class MultiCategorical(_Coded):
         self._only(missing=(REFUSE, "empty"))
         self._check_settings()
         self._whole("longest")
-        if self.separator == "":
-            raise ValueError("A separator has one character at least.")
+        if self.separator is not None and not (
+            isinstance(self.separator, str) and self.separator
+        ):
+            raise ValueError(
+                f"A separator is text of one character at least, not {self.separator!r}"
+            )
 
     def start(self) -> None:
         super().start()
@@ -381,7 +389,7 @@ class MultiCategorical(_Coded):
         elif isinstance(
             value, np.ndarray | pd.Series | pd.api.extensions.ExtensionArray
         ):
-            found = value.tolist() if np.ndim(value) == 1 else None
+            found = values.listed(value) if np.ndim(value) == 1 else None
         else:
             found = None
         return found[: self.longest] if found is not None else None

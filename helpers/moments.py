@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-_HALF = 2**27 + 1  # splits the 53 digits of a float64 into 26 and 26 (Veltkamp 1968)
-_LOW = 27
+_DIGITS, _LOW = 53, 27  # of a float64; of the lower part of its digits
+_SAME = 2**-23, 2**-126  # float32: the relative gap of two numbers, the least number
 
 
 class Moments:
@@ -20,16 +20,17 @@ class Moments:
         self.low, self.high = np.inf, -np.inf
 
     def add(self, values: np.ndarray, counts: np.ndarray) -> None:
-        """values: (m,) float64, finite and below 1e100; counts: how often each is."""
+        """values: (m,) float64, finite; counts: (m,) int64, how often each is."""
         if not len(values):
             return
-        spread = _HALF * values
-        high = spread - (spread - values)
-        low = values - high  # values = high + low, so that these products are exact:
+        mantissa, exponent = np.frexp(values)
+        whole = np.ldexp(mantissa, _DIGITS).astype("int64")
+        exponent = exponent - _DIGITS  # values = whole * 2**exponent
+        high, low = whole >> _LOW, whole & (2**_LOW - 1)
         self.count += int(counts.sum())
-        self.sum += _exact(values, counts)
-        for term in (high * high, 2 * high * low, low * low):
-            self.squares += _exact(term, counts)
+        self.sum += _total(whole, counts, exponent)
+        for term, shift in ((high * high, 2), (2 * high * low, 1), (low * low, 0)):
+            self.squares += _total(term, counts, 2 * exponent + shift * _LOW)
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
 
@@ -44,18 +45,21 @@ class Moments:
         variance = (self.squares - self.sum**2 / self.count) / self.count
         return float(variance) ** 0.5
 
+    @property
+    def scale(self) -> float:
+        """sd, or 0 where all numbers are the same as far as 32 bits can tell."""
+        largest = max(abs(self.low), abs(self.high))
+        same = self.high - self.low <= max(_SAME[0] * largest, _SAME[1])
+        return 0.0 if same else self.sd
 
-def _exact(values: np.ndarray, counts: np.ndarray) -> Fraction:
-    """Sum of values times counts."""
-    mantissa, exponent = np.frexp(values)
-    whole = np.ldexp(mantissa, 53).astype(
-        "int64"
-    )  # values = whole * 2 ** (exponent-53)
+
+def _total(whole: np.ndarray, counts: np.ndarray, exponent: np.ndarray) -> Fraction:
+    """Sum of whole * counts * 2**exponent. whole: below 2**54."""
     total = Fraction(0)
     for power in np.unique(exponent):
         here = exponent == power
         high, low = whole[here] >> _LOW, whole[here] & (2**_LOW - 1)
         n = counts[here]
         digits = int((high * n).sum()) * 2**_LOW + int((low * n).sum())
-        total += digits * Fraction(2) ** (int(power) - 53)
+        total += digits * Fraction(2) ** int(power)
     return total

@@ -3,6 +3,7 @@
 All give a Split: three DataFrames without a row in common that hold every row.
 """
 
+import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -38,10 +39,14 @@ def unseen_users(rows: pd.DataFrame, seed: int, user: str = "user_id") -> Split:
 
     A tenth of the users to test, a tenth to validation; rows stay in their order.
 
-    Raises ValueError for fewer than ten users.
+    Raises ValueError for fewer than ten users, and for users that are lists.
     """
     values.check_columns(rows, [user])
-    code, users = pd.factorize(rows[user], use_na_sentinel=False)
+    try:
+        code, users = pd.factorize(rows[user], use_na_sentinel=False)
+    except (TypeError, NotImplementedError):
+        values.distinct(rows[user])  # says which rows cannot be
+        raise
     n = _at_least_ten(len(users), f"values of {user!r}")
     tenths = _tenths(np.random.default_rng(seed).permutation(n))
     test, valid, train = (np.isin(code, tenth) for tenth in tenths)
@@ -54,17 +59,21 @@ def later_ratings(rows: pd.DataFrame, time: str = "timestamp") -> Split:
     No row is older than any row of the one before. Rows of one moment stay together,
     so that validation and test can be a little smaller than a tenth.
 
-    Raises ValueError for fewer than ten rows, for times that are missing, and where so
-    many rows share a moment that one of them stays empty.
+    Times are dates or numbers; text counts where it reads as a number, since the order
+    of text is not that of time.
+
+    Raises ValueError for fewer than ten rows, for times that are missing or no times,
+    and where so many rows share a moment that one of them stays empty.
     """
     values.check_columns(rows, [time])
     n = _at_least_ten(len(rows), "rows")
     when = rows[time]
     values.refuse(when, when.isna(), "has a missing value", "Drop those rows.")
-    in_order = np.sort(when.to_numpy())
+    moments = _moments(when)
+    in_order = np.sort(moments)
     # the first row after the last one that the rows before must still hold
     begins = [in_order[n - tenths * (n // 10) - 1] for tenths in (2, 1)]
-    valid, test = when > begins[0], when > begins[1]
+    valid, test = moments > begins[0], moments > begins[1]
     split = Split(rows[~valid], rows[valid & ~test], rows[test])
     if not all(map(len, split)):
         raise ValueError(
@@ -72,6 +81,15 @@ def later_ratings(rows: pd.DataFrame, time: str = "timestamp") -> Split:
             "too few to split by time. Does this set have timestamps?"
         )
     return split
+
+
+def _moments(when: pd.Series) -> np.ndarray:
+    """Times in a form that can be compared: (n,)."""
+    if when.dtype.kind in "iufmM":
+        return when.to_numpy()
+    first = when.iloc[0]
+    dates = isinstance(first, datetime.date | np.datetime64 | pd.Period)
+    return values.numbers(when, dates=dates)
 
 
 def _at_least_ten(n: int, what: str) -> int:

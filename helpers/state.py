@@ -1,6 +1,7 @@
 """What fields and targets have in common: settings, and what rows have taught them."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -38,6 +39,18 @@ class Learned:
                 f"{type(self).__name__} has learned nothing yet: call fit."
             )
 
+    def _finite(self, *settings: str) -> None:
+        """Make settings floats, None aside. Raises ValueError for what is none."""
+        for setting in settings:
+            given = getattr(self, setting)
+            try:
+                number = None if given is None else float(given)
+            except (TypeError, ValueError, OverflowError):
+                number = math.nan
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{setting} is a finite number, not {given!r}.")
+            setattr(self, setting, number)
+
 
 def restored(state: Mapping, kinds: Mapping[str, type[Learned]]) -> Learned:
     """The inverse of state(). Raises ValueError for a kind or setting it does not know.
@@ -45,7 +58,12 @@ def restored(state: Mapping, kinds: Mapping[str, type[Learned]]) -> Learned:
     kinds: kind -> class
     """
     try:
-        found = kinds[state["kind"]](**state["settings"])
+        settings = {
+            # JSON makes a list of the label of a column with several levels.
+            k: tuple(v) if isinstance(v, list) else v
+            for k, v in state["settings"].items()
+        }
+        found = kinds[state["kind"]](**settings)
         found.restore(state["learned"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -56,4 +74,6 @@ def restored(state: Mapping, kinds: Mapping[str, type[Learned]]) -> Learned:
 
 
 def _plain(value):
+    if isinstance(value, tuple):
+        return [*map(_plain, value)]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -70,7 +70,10 @@ class Target(Learned):
     def encode(self, rows: pd.DataFrame) -> np.ndarray:
         """What a model is trained on: (n, 1) float32. Raises ValueError as actual()."""
         self.check_learned()
-        return self._raw(self.actual(rows)).astype("float32")[:, None]
+        with np.errstate(over="ignore"):
+            y = self._raw(self.actual(rows)).astype("float32")
+        values.refuse(rows[self.column], np.isinf(y), "is too far from training rows")
+        return y[:, None]
 
     def decode(self, y: np.ndarray) -> np.ndarray:
         """The inverse of encode(): any shape, in the unit of the column, float64."""
@@ -138,8 +141,7 @@ class Stars(Target):
     high: float | None = None
 
     def __post_init__(self):
-        self.low = None if self.low is None else float(self.low)
-        self.high = None if self.high is None else float(self.high)
+        self._finite("low", "high")
         if None not in (self.low, self.high) and not self.low < self.high:
             raise ValueError(
                 f"low is {self.low}, which is not below high, {self.high}."
@@ -210,6 +212,8 @@ class Clicks(Target):
 
         if answers.min() < 0 or answers.max() > 1:
             raise ValueError("Answers are probabilities, from 0 to 1: not log-odds.")
+        if not np.isin(actual, (0, 1)).all():
+            raise ValueError("Actual values are 0 or 1.")
         both = 0 < actual.mean() < 1
         return {
             "log loss": float(metrics.log_loss(actual, answers, labels=[0, 1])),
@@ -232,11 +236,14 @@ class Amount(Target):
 
     def _learn(self, moments: Moments) -> None:
         super()._learn(moments)
-        self.scale_ = moments.sd or 1.0
+        self.scale_ = moments.scale or 1.0
 
     @property
     def unit(self) -> float:
-        """What a raw error of 1 is in the unit of the column: its sd in training."""
+        """What a raw error of 1 is in the unit of the column: its sd in training.
+
+        1 where 32 bits cannot tell the training rows apart.
+        """
         self.check_learned()
         return self.scale_
 

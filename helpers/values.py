@@ -12,6 +12,7 @@ Everything else (dates, lists, bytes) is no value: it is refused with its row.
 """
 
 import datetime
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -28,6 +29,16 @@ SHOWN = 5  # row labels that an error names
 _DATES = (datetime.date, datetime.time, np.datetime64, pd.Period)
 _SPANS = (datetime.timedelta, np.timedelta64)
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
+_ADVICE = (
+    (
+        _DATES,
+        "dates",
+        "As a number take Numeric(dates=True); as a category make text of it, or its "
+        "year, month or weekday.",
+    ),
+    (_SPANS, "spans of time", "Take its .dt.total_seconds() as a number."),
+    (_LISTS, "lists", 'Make the field "multi-categorical".'),
+)
 
 
 class Distinct(NamedTuple):
@@ -116,22 +127,44 @@ def distinct(column: pd.Series, refuse_rows: Callable[..., None] | None = None):
     Raises ValueError, naming column, value and rows, for what is no text and no number,
     and where text and numbers are mixed.
     """
-    refuse_rows = refuse_rows or partial(refuse, column)
+    in_list, refuse_rows = bool(refuse_rows), refuse_rows or partial(refuse, column)
+    codes, values = _coded(column, refuse_rows, in_list)
+    result = Distinct(codes, values, column.name, refuse_rows)
+    check_one_kind(result)
+    return result
+
+
+def _coded(column: pd.Series, refuse_rows, in_list: bool) -> tuple[np.ndarray, list]:
+    """Codes and canonical values of a column. Raises ValueError for what is none."""
     try:
         codes, found = pd.factorize(column)
-    except TypeError:  # something that cannot be hashed: a list, a dict
+    except (TypeError, NotImplementedError):  # of what cannot be hashed: a list, a dict
         odd = np.array([not _can_be_hashed(value) for value in column], dtype=bool)
-        refuse_rows(odd, *_advice(column[odd].iloc[0]))
-        raise
-    found = _plain(found)
+        if odd.any():
+            refuse_rows(odd, *_advice(column[odd].iloc[0], in_list))
+        codes, found = pd.factorize(column.astype(object))
+    found = listed(found, column.dtype)
     values = [canonical(value) for value in found]
     odd = np.array([value is None for value in values], dtype=bool)
     if odd.any():
         first = found[int(odd.argmax())]
-        refuse_rows((codes >= 0) & odd[codes], *_advice(first))
-    result = Distinct(codes, values, column.name, refuse_rows)
-    check_one_kind(result)
-    return result
+        refuse_rows((codes >= 0) & odd[codes], *_advice(first, in_list))
+    return codes, values
+
+
+def listed(array, dtype=None) -> list:
+    """The values of a one-dimensional array, none of them taken for another.
+
+    Short floats stay as they are, for canonical(), and times do not become integers.
+
+    dtype: that of the column which the array was made from
+    """
+    short = _short_float(array.dtype if dtype is None else dtype)
+    if short:
+        return [*pd.Series(array).to_numpy(short, na_value=np.nan)]
+    if isinstance(array, np.ndarray) and array.dtype.kind in "mM":
+        return [*array]
+    return array.tolist()
 
 
 def check_one_kind(
@@ -157,19 +190,20 @@ def check_one_kind(
 def canonical(value) -> int | float | str | None:
     """The one form of all values that are the same; None for what is no value."""
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # an Enum of text calls itself otherwise
     if isinstance(value, bool | np.bool_):
         return int(value)
+    if isinstance(value, _SPANS) or not isinstance(value, Real | Decimal | Fraction):
+        return None
     if isinstance(value, np.float32 | np.float16):
         value = float(str(value))
-    if isinstance(value, np.integer | int):
-        return int(value)
-    if not isinstance(value, Real | Decimal | Fraction):
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # beyond all floats; a signaling NaN
         return None
-    number = float(value)
-    if not np.isfinite(number):
+    if not math.isfinite(number):
         return None
-    return int(number) if number.is_integer() else number
+    return round(value) if number.is_integer() else number
 
 
 def kind_of(value) -> str:
@@ -189,90 +223,74 @@ def numbers(column: pd.Series, dates: bool = False) -> np.ndarray:
     missing = column.isna().to_numpy(bool)
     if dates:
         return _days(column, missing)
-    if _is_time(column.dtype):
-        refuse(
-            column, ~missing, *_advice(column[~missing].iloc[0] if len(column) else 0)
-        )
-        return np.full(len(column), np.nan)
-    if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
+    if column.dtype == np.float64 or (
+        isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub"
+    ):
         found = column.to_numpy("float64")
     else:
-        if column.dtype == object:
-            odd = np.array([_is_odd(value) for value in column], dtype=bool) & ~missing
-            if odd.any():
-                refuse(column, odd, *_advice(column[odd].iloc[0]))
-        found = pd.to_numeric(_plain_numbers(column), errors="coerce")
-        if found.dtype.kind == "c":
-            refuse(column, ~missing, "holds complex numbers")
-        found = found.to_numpy("float64", na_value=np.nan)
+        codes, values = _coded(column, partial(refuse, column), False)
+        found = np.append(_as_floats(values), np.nan)[codes]
     with np.errstate(over="ignore", invalid="ignore"):
         unusable = ~np.isfinite(found.astype("float32")) & ~missing
     refuse(column, unusable, "is no finite number")
+    return found + 0.0  # so that -0.0 is 0.0
+
+
+def _as_floats(values: list) -> np.ndarray:
+    """Canonical values as (m,) float64, NaN for text that reads as no number."""
+    text = np.array([isinstance(value, str) for value in values], dtype=bool)
+    found = np.zeros(len(values))
+    found[~text] = [value for value in values if not isinstance(value, str)]
+    if text.any():
+        written = [v if v.isascii() else "" for v in values if isinstance(v, str)]
+        read = pd.to_numeric(pd.Series(written, dtype=object), errors="coerce")
+        found[text] = read.to_numpy("float64", na_value=np.nan)
     return found
 
 
 def _days(column: pd.Series, missing: np.ndarray) -> np.ndarray:
-    kind = getattr(column.dtype, "kind", "O")
-    if column.dtype == object or kind in "OM":
+    do = "Convert it with pandas.to_datetime first."
+    if column.dtype.kind == "M":
+        odd = np.zeros(len(column), dtype=bool)
+    elif isinstance(column.dtype, pd.PeriodDtype):
+        odd, do = ~missing, "Take its .dt.to_timestamp()."
+    else:
         odd = [not isinstance(v, _DATES) or isinstance(v, pd.Period) for v in column]
         odd = np.array(odd, dtype=bool) & ~missing
-    else:
-        odd = ~missing
-    refuse(column, odd, "is no date", "Convert it with pandas.to_datetime first.")
+    refuse(column, odd, "is no date", do)
     moments = pd.to_datetime(column, utc=True, errors="coerce")
     refuse(column, moments.isna().to_numpy(bool) & ~missing, "is no date")
-    days = (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    return days.to_numpy("float64", na_value=np.nan)
+    in_utc = moments.dt.tz_localize(None).to_numpy("datetime64")
+    return (in_utc - np.datetime64(0, "s")) / np.timedelta64(1, "D")
 
 
-def _plain(found) -> list:
-    """The distinct values that factorize gave, as Python objects or NumPy scalars."""
-    kind = getattr(found.dtype, "numpy_dtype", found.dtype)
-    if kind in (np.float32, np.float16):
-        return [*np.asarray(found, dtype=kind)]
-    return found.tolist()
+def _short_float(dtype) -> np.dtype | None:
+    """float32 or float16 where those are what an array of the dtype holds."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
+    dtype = getattr(dtype, "numpy_dtype", dtype)  # of nullable and Arrow types
+    return dtype if dtype in (np.float32, np.float16) else None
 
 
-def _plain_numbers(column: pd.Series) -> pd.Series:
-    """Categories as their values, fractions as floats: to_numeric knows neither."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype if len(column) else object)
-    if column.dtype == object:
-        return column.map(
-            lambda v: float(v) if isinstance(v, Decimal | Fraction) else v
-        )
-    return column
-
-
-def _is_time(dtype) -> bool:
-    dates = pd.api.types.is_datetime64_any_dtype(dtype)
-    spans = pd.api.types.is_timedelta64_dtype(dtype)
-    return dates or spans or isinstance(dtype, pd.PeriodDtype)
-
-
-def _is_odd(value) -> bool:
-    """Is it neither text nor a number? to_numeric takes dates for nanoseconds."""
-    usable = isinstance(value, str | Real | Decimal | Fraction | np.bool_)
-    return not usable or isinstance(value, _SPANS)
-
-
-def _advice(value) -> tuple[str, str]:
-    """What is wrong with a value, and what to do."""
-    if isinstance(value, _DATES):
-        return "holds dates", (
-            "As a number take Numeric(dates=True); as a category make text of it, or "
-            "its year, month or weekday."
-        )
-    if isinstance(value, _SPANS):
-        return "holds spans of time", "Take its .dt.total_seconds() as a number."
-    if isinstance(value, _LISTS):
-        return "holds lists", 'Make the field "multi-categorical".'
+def _advice(value, in_list: bool) -> tuple[str, str]:
+    """What is wrong with a value, and what to do. in_list: it stands in a list."""
+    found = [(what, do) for types, what, do in _ADVICE if isinstance(value, types)]
+    if in_list:
+        what = f"has lists of {found[0][0]}" if found else "lists what is no value"
+        return what, "A list holds text or finite numbers."
+    if found:
+        return f"holds {found[0][0]}", found[0][1]
     return "has no usable value", "A value is text or a finite number. Mend them."
 
 
 def _shown(value) -> str:
     """The value for a message, cut where it is long."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
+    if isinstance(value, np.floating):
+        text = str(value)  # of 32 bits too: as a table shows it
+    else:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -39,6 +39,8 @@ def test_what_is_written_is_read_again_with_all_that_made_it(here, monkeypatch):
         "settings": {"seeds": [0], "rounds": 3},
         "figures": {"ours": 1.5},
     }
+    text = out.read_text("utf-8")
+    assert text == json.dumps(json.loads(text), indent=1) + "\n"  # a line a number
     results.write("speed", "ml-100k", {"ours": 2.5})
     assert results.read("speed", "ml-100k")["figures"] == {"ours": 2.5}
 

@@ -51,6 +51,8 @@ class Bug(NamedTuple):
 SPLIT = ("01", "One row a rating", "Split first")
 LISTS = (*SPLIT, "Lists of values")
 NUMBERS = (*SPLIT, "Numbers")
+FORMS = (*SPLIT, "Numbers in other forms")
+RARE = (*SPLIT, "Rare, missing and too many")
 WAY = (*SPLIT, "Save and load", "The way of the data")
 MEAN = ("02", "Input layers", "The mean of a list")
 STACK = ("02", "Input layers", "The layer stack")
@@ -125,17 +127,41 @@ BUGS = (
         "a missing number counts as zero, not as the mean",
         kinds.Numeric,
         "encode",
-        "nan=0.0",
-        "nan=-self.mean_ / self.scale_",
+        "np.float32(0)",
+        "np.float32(-self.mean_ / self.scale_)",
         ("01", "Rows that do not fit"),
     ),
     Bug(
         "a number is not scaled",
         kinds.Numeric,
         "_scale",
-        "else m.sd",
-        "else 1.0",
+        "self._moments.scale",
+        "1.0",
         NUMBERS,
+    ),
+    Bug(
+        "the logarithm is taken in training and forgotten afterwards",
+        kinds.Numeric,
+        "encode",
+        "x = self._numbers(name, rows)",
+        "x = values.numbers(rows[self.columns(name)[0]], self.dates)",
+        FORMS,
+    ),
+    Bug(
+        "a rare value is not unknown",
+        vocabulary,
+        "known",
+        "count >= min_count",
+        "count >= 1",
+        RARE,
+    ),
+    Bug(
+        "a hash differs between processes",
+        vocabulary.Hashed,
+        "get",
+        'int.from_bytes(digest.digest(), "little")',
+        "hash(text)",
+        RARE,
     ),
     Bug(
         "padding counts in the mean",
@@ -354,6 +380,9 @@ def plant(bug: Bug, monkeypatch) -> None:
     namespace.pop(bug.name)
     namespace.update(before)
     monkeypatch.setattr(bug.owner, bug.name, planted)
+    for kind, row_of in models.ROWS.items():  # holds functions by kind, not by name
+        if row_of is found:
+            monkeypatch.setitem(models.ROWS, kind, planted)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,112 @@ def test_equal_to_people_is_equal_ids_in_every_room(numbers, one, other):
     assert encoder.fingerprint == FieldEncoder(kinds).fit(rows(other)).fingerprint
 
 
+FORMS = {
+    "as it is": lambda x: x,
+    "Decimal": lambda x: Decimal(str(x)),
+    "Fraction": lambda x: Fraction(str(x)),
+    "float64": np.float64,
+    "float32": np.float32,
+    "float16": np.float16,
+    "int8": lambda x: np.int8(x) if x == int(x) else x,
+    "bool": lambda x: bool(x) if x in (0, 1) else x,
+}
+COLUMNS = {
+    "object": lambda v: pd.Series(v, dtype=object),
+    "category": lambda v: pd.Series(v, dtype=object).astype("category"),
+    "float64": lambda v: pd.Series([*map(float, map(str, map(float, v)))]),
+    "float32": lambda v: pd.Series([*map(float, v)], dtype="float32"),
+    "Float32": lambda v: pd.Series([*map(float, v)], dtype="Float32"),
+    "float[pyarrow]": lambda v: pd.Series([*map(float, v)], dtype="float[pyarrow]"),
+    "Sparse": lambda v: pd.Series([*map(float, v)], dtype="Sparse[float32]"),
+    "narrow category": lambda v: pd.Series([*map(float, v)], dtype="float32").astype(
+        "category"
+    ),
+}
+SMALL = st.sampled_from([0, 1, 2, 7, -3, 0.5, 0.1, 2.7, -0.3])
+
+
+@given(st.lists(SMALL, min_size=2, max_size=6), st.data())
+def test_equal_numbers_in_any_disguise_have_equal_ids(numbers, data):
+    kinds = {
+        "c": CATEGORICAL,
+        "m": MULTI,
+        "h": Categorical("c", buckets=9),
+        "l": History("c", "i", "c", at_least=0.1, below=2.7),
+        "n": Numeric("c", intervals=3),
+    }
+
+    def disguised() -> pd.DataFrame:
+        forms = st.sampled_from([*FORMS])
+        of_values, of_column = data.draw(forms), data.draw(st.sampled_from([*COLUMNS]))
+        if of_column not in ("object", "category"):
+            of_values = "as it is"
+        some = [FORMS[of_values](x) for x in numbers]
+        container = data.draw(st.sampled_from([list, tuple, np.array]))
+        lists = [container([FORMS[data.draw(forms)](x)]) for x in numbers]
+        return pd.DataFrame(
+            {
+                "c": COLUMNS[of_column](some),
+                "i": COLUMNS[of_column](some[::-1]),
+                "m": pd.Series(lists, dtype=object),
+            }
+        )
+
+    plain = pd.DataFrame(
+        {"c": numbers, "i": numbers[::-1], "m": [[x] for x in numbers]}
+    )
+    encoder = FieldEncoder(kinds).fit(plain)
+    same(encoder.transform(plain), encoder.transform(disguised()))
+    other = FieldEncoder(kinds).fit(disguised())
+    assert other.to_json() == encoder.to_json()
+
+
+@given(st.lists(st.text(max_size=3), min_size=1, max_size=9), st.data())
+def test_equal_text_in_any_disguise_has_equal_ids(words, data):
+    kinds = {"c": CATEGORICAL, "m": MULTI, "l": History("c", "i")}
+    dtypes = ["object", "category", "str", "string[python]", "string[pyarrow]"]
+
+    def disguised() -> pd.DataFrame:
+        dtype = data.draw(st.sampled_from(dtypes))
+        column = pd.Series(words, dtype=object).astype(dtype)
+        lists = [
+            pd.array([w], dtype="str") if i % 2 else (w,) for i, w in enumerate(words)
+        ]
+        return pd.DataFrame({"c": column, "i": column[::-1].array, "m": lists})
+
+    encoder = FieldEncoder(kinds).fit(disguised())
+    x = encoder.transform(disguised())
+    known = sorted({*words})
+    assert x["c"][:, 0].tolist() == [known.index(word) + 2 for word in words]
+    assert x["m"].tolist() == x["c"].tolist()
+    assert x["l"].tolist() == [
+        [known.index(w) + 1, known.index(v) + 2]
+        for w, v in zip(words, words[::-1], strict=True)
+    ]
+
+
+LISTS = st.lists(st.lists(st.text(max_size=3), max_size=4), min_size=1, max_size=8)
+
+
+@given(LISTS)
+def test_the_vocabulary_decodes_ids_to_the_list(lists):
+    rows = pd.DataFrame({"f": pd.Series(lists, dtype=object)})
+    encoder = FieldEncoder({"f": MULTI}).fit(rows)
+    decode = {i: value for value, i in encoder["f"].vocabulary.items()}
+    x = encoder.transform(rows)["f"]
+    assert [[decode[i] for i in row if i] for row in x.tolist()] == lists
+    assert x.shape == (len(lists), max(1, *map(len, lists)))
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1), st.data())
+def test_the_vocabulary_decodes_ids_to_the_category(train, data):
+    rows = data.draw(st.lists(st.sampled_from(train), min_size=1))
+    encoder = FieldEncoder({"f": CATEGORICAL}).fit(pd.DataFrame({"f": train}))
+    decode = {i: value for value, i in encoder["f"].vocabulary.items()}
+    x = encoder.transform(pd.DataFrame({"f": rows}))["f"]
+    assert [decode[i] for i in x[:, 0].tolist()] == rows
+
+
 @pytest.mark.parametrize("index", [[7, 7, -1, 90], [*"abcd"], None])
 def test_index_and_order_of_columns_play_no_part(index):
     encoder = FieldEncoder(KINDS).fit(table())
@@ -204,10 +311,102 @@ def test_index_and_order_of_columns_play_no_part(index):
     same(encoder.transform(rows), encoder.transform(table()))
 
 
+def test_columns_of_several_levels_are_named_by_all_of_them():
+    rows = pd.DataFrame(
+        {("a", 1): [1, 2], ("a", 2): [0.5, 1.5], ("b", np.int64(1)): ["x", "y"]}
+    )
+    kinds = {
+        "one": Categorical(column=("a", 1)),
+        "two": Numeric(column=("a", 2)),
+        "log": History(("b", np.int64(1)), ("a", 1), ("a", 2), at_least=1),
+    }
+    encoder = FieldEncoder(kinds).fit(rows)
+    assert encoder.columns == [("a", 1), ("a", 2), ("b", 1)]
+    loaded = FieldEncoder.from_json(encoder.to_json())
+    same(loaded.transform(rows), encoder.transform(rows))
+    assert loaded.fingerprint == encoder.fingerprint
+    assert loaded.columns == encoder.columns
+    with pytest.raises(ValueError, match=r"missing: \['a'\]"):
+        FieldEncoder({"a": CATEGORICAL}).fit(rows)
+
+
+def test_columns_are_asked_for_once_and_a_log_only_in_training():
+    encoder = FieldEncoder(EVERY)
+    assert encoder.columns == ["user", "job", "genres", "year", "film"]
+    rows = draw(20)
+    with pytest.raises(ValueError, match=r"missing: \['stars'\]"):
+        encoder.fit(rows.drop(columns="stars"))
+    same(
+        encoder.fit(rows).transform(rows.drop(columns="stars")),
+        encoder.transform(rows),
+    )
+
+
+@pytest.mark.parametrize("label", [pd.Timestamp(0), ("a", pd.Timestamp(0)), b"a"])
+def test_a_column_that_json_cannot_name_is_refused_at_once(label):
+    for kind in (Categorical(column=label), History("u", label)):
+        with pytest.raises(ValueError, match="Field 'f': the column .* cannot be writ"):
+            FieldEncoder({"f": kind})
+
+
+def test_names_of_numpy_are_numbers_that_can_be_saved():
+    encoder = FieldEncoder({np.int64(3): Categorical(column=np.float64(0.5))})
+    encoder.fit(pd.DataFrame({0.5: ["a"]}))
+    loaded = FieldEncoder.from_json(encoder.to_json())
+    assert loaded.names == [3] and type(loaded.names[0]) is int
+    assert loaded.columns == [0.5]
+    assert loaded.fingerprint == encoder.fingerprint
+
+
+def test_a_column_that_is_there_twice_is_refused():
+    rows = pd.DataFrame([[1, 2, 3]], columns=["f", "f", "g"])
+    with pytest.raises(ValueError, match=r"more than once: \['f'\]"):
+        FieldEncoder({"f": CATEGORICAL}).fit(rows)
+    assert FieldEncoder({"g": CATEGORICAL}).fit(rows).transform(rows)["g"].item() == 2
+
+
+def test_one_row_is_enough_to_learn_from():
+    rows = draw(60).dropna().query("stars >= 4").head(1)
+    encoder = FieldEncoder(EVERY).fit(rows)
+    assert {n: a.tolist() for n, a in encoder.transform(rows).items()} == {
+        "user": [[1]],
+        "job": [[2]],
+        "hashed": encoder.transform(rows)["hashed"].tolist(),
+        "genres": [[1] * len(rows.genres.iloc[0])] if rows.genres.iloc[0] else [[0]],
+        "year": [[0.0]],
+        "era": [[2]],
+        "liked": [[1, 2]],
+        "seen by": [[1, 2]],
+    }
+
+
+def test_an_empty_frame_among_others_teaches_nothing():
+    rows = draw(30)
+    for empty in (rows.head(0), pd.DataFrame(columns=rows.columns)):
+        for frames in ([empty, rows], [rows, empty]):
+            assert (
+                FieldEncoder(EVERY).fit(frames).to_json()
+                == FieldEncoder(EVERY).fit(rows).to_json()
+            )
+
+
+def test_kinds_that_change_between_frames_are_refused():
+    frames = [pd.DataFrame({"f": ["a", "b"]}), pd.DataFrame({"f": [1, 2]})]
+    for some in (frames, frames[::-1]):
+        with pytest.raises(ValueError, match=r"'f' does not hold (text|numbers), as"):
+            FieldEncoder({"f": CATEGORICAL}).fit(some)
+
+
 def test_a_transform_of_no_rows_has_the_shapes_of_no_rows():
     x = FieldEncoder(KINDS).fit(table()).transform(table(0))
     assert [a.shape for a in x.values()] == [(0, 1), (0, 1), (0, 2), (0, 1)]
     assert [a.dtype.name for a in x.values()] == ["int32"] * 3 + ["float32"]
+    encoder = FieldEncoder(EVERY).fit(draw(30))
+    for empty in (draw(30).head(0), pd.DataFrame(columns=draw(30).columns)):
+        for spec in encoder.specs:
+            x = encoder.transform(empty)[spec.name]
+            assert len(x) == 0 and x.dtype == spec.dtype
+            assert spec.length in (None, x.shape[1])
 
 
 BAD = [
@@ -266,8 +465,9 @@ def test_nothing_is_told_before_fit():
     for ask in ("specs", "fingerprint"):
         with pytest.raises(ValueError, match="call fit"):
             getattr(encoder, ask)
-    with pytest.raises(ValueError, match="call fit"):
-        encoder.to_json()
+    for ask in (encoder.to_json, lambda: encoder.with_log(table())):
+        with pytest.raises(ValueError, match="call fit"):
+            ask()
 
 
 @pytest.mark.parametrize(
@@ -276,6 +476,12 @@ def test_nothing_is_told_before_fit():
 def test_fields_of_unknown_kinds_or_none_are_refused(kinds):
     with pytest.raises(ValueError, match="(?i)field"):
         FieldEncoder(kinds)
+
+
+def test_names_of_columns_may_be_anything_that_is_text_or_whole():
+    for name in ("", "user name", "a/b", "é", 0, -1, np.int8(3), np.str_("x")):
+        rows = pd.DataFrame({name: [1, 2]})
+        assert [*FieldEncoder({name: CATEGORICAL}).fit(rows).transform(rows)] == [name]
 
 
 @pytest.mark.parametrize("name", [("a", "b"), None, 1.5, True, pd.Timestamp(0)])
@@ -303,6 +509,32 @@ def test_what_was_saved_encodes_the_same_in_a_fresh_object():
         np.testing.assert_array_equal(loaded[name].table(), history.table())
 
 
+@given(st.lists(st.one_of(st.text(), st.characters(categories=["Cs"])), min_size=1))
+def test_any_text_can_be_saved_in_a_file_of_utf_8(words):
+    rows = pd.DataFrame({"f": pd.Series(words, dtype=object)})
+    encoder = FieldEncoder({"f": CATEGORICAL}).fit(rows)
+    loaded = FieldEncoder.from_json(encoder.to_json().encode().decode())
+    same(loaded.transform(rows), encoder.transform(rows))
+    assert loaded.fingerprint == encoder.fingerprint
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.none()
+        ),
+        min_size=1,
+    )
+)
+def test_any_number_can_be_saved(numbers):
+    rows = pd.DataFrame({"f": pd.Series(numbers, dtype=object)})
+    encoder = FieldEncoder({"f": Categorical(missing="value")}).fit(rows)
+    loaded = FieldEncoder.from_json(encoder.to_json())
+    same(loaded.transform(rows), encoder.transform(rows))
+    assert loaded.fingerprint == encoder.fingerprint
+    assert loaded["f"].values_ == sorted({x for x in numbers if x is not None})
+
+
 def test_names_that_are_numbers_stay_numbers():
     rows = pd.DataFrame({7: [1, 2], "7": ["a", "b"]})
     encoder = FieldEncoder({7: CATEGORICAL, "7": CATEGORICAL}).fit(rows)
@@ -320,11 +552,28 @@ def test_accents_are_legible_in_json():
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[]", '{"format": 99, "fields": []}', '{"format": 1, "fields": [{}]}']
-    + ['{"format": 1, "fields": [{"name": "a", "kind": "b", "settings": {}}]}'],
+    + ['{"format": 1, "fields": 5}', '{"format": 1, "fields": ["a"]}', "5", "null"]
+    + ['{"format": 1, "fields": [{"kind": "numeric"}]}', None],
 )
 def test_json_of_anything_else_is_refused(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="no FieldEncoder as JSON|The format is 99"):
         FieldEncoder.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"kind": "categorical"', '"kind": "odds"'),
+        ('"min_count"', '"least_count"'),
+        ('"settings"', '"options"'),
+        ('"learned": {', '"learned": 5, "x": {'),
+    ],
+)
+def test_json_that_was_changed_by_hand_is_refused(old, new):
+    text = FieldEncoder({"f": CATEGORICAL}).fit(pd.DataFrame({"f": [1]})).to_json()
+    assert old in text
+    with pytest.raises(ValueError, match="no state of numeric, cat.*another version"):
+        FieldEncoder.from_json(text.replace(old, new))
 
 
 def test_the_fingerprint_is_of_ids_scales_and_settings():
@@ -344,6 +593,26 @@ def test_the_fingerprint_is_of_ids_scales_and_settings():
     assert len({base, *others}) == 5
 
 
+def test_the_fingerprint_is_not_of_lists_but_of_their_items_and_limits():
+    log = pd.DataFrame({"u": [1, 1, 2], "i": [5, 6, 7], "v": [1.0, 2.0, 3.0]})
+    liked = History("u", "i", "v", at_least=2)
+
+    def fingerprint(rows, kind=liked, name="l"):
+        return FieldEncoder({name: kind}).fit(rows).fingerprint
+
+    base = fingerprint(log)
+    assert fingerprint(log.assign(v=[3.0, 0.0, 1.0])) == base
+    assert fingerprint(log.assign(u=[7, 8, 9])) == base
+    others = [
+        fingerprint(log.assign(i=[5, 6, 8])),
+        fingerprint(log.assign(u=["a", "b", "c"])),
+        fingerprint(log, History("u", "i", "v", at_least=1)),
+        fingerprint(log, History("u", "i", "v", below=2)),
+        fingerprint(log, name="m"),
+    ]
+    assert len({base, *others}) == 6
+
+
 def test_another_log_gives_another_encoder_of_the_same_meaning():
     rows = draw(80)
     encoder = FieldEncoder(EVERY).fit(rows)
@@ -351,12 +620,18 @@ def test_another_log_gives_another_encoder_of_the_same_meaning():
     log = pd.DataFrame(
         {"user": [77, 77, 78], "film": [0, 1, 999], "stars": [5, 1, 5.0]}
     )
-    other = encoder.with_log(log)
+    with pytest.warns(UserWarning, match="'user': none of its 2"):  # as item, "seen by"
+        other = encoder.with_log(log)
     assert other.fingerprint == encoder.fingerprint
     assert encoder.to_json() == before
     same(encoder.transform(rows), x)
-    asked = rows.head(3).assign(user=[77, 78, 79], film=0)
+    asked = rows.head(3).assign(user=[77, 78, 1], film=0)
     assert other.transform(asked)["liked"][:, 0].tolist() == [1, 2, 0]
+    same(
+        {n: a for n, a in other.transform(rows).items() if n not in other.histories},
+        {n: a for n, a in x.items() if n not in encoder.histories},
+    )
+    assert other.with_log(rows).to_json() == encoder.to_json()
     assert other["liked"].table().sum(axis=1).tolist() == [0, 1, 0]
 
 

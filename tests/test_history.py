@@ -126,6 +126,45 @@ def test_real_histories_know_the_training_rows_alone():
         )
 
 
+def test_an_own_item_is_an_item_whether_or_not_it_is_on_the_list():
+    asked = pd.DataFrame({"user": ["a", "b"], "film": [8, 9]})
+    assert fitted().transform(asked)["liked"].tolist() == [[1, 4], [2, 5]]
+
+
+def test_narrow_ratings_keep_to_the_limits_that_they_print_as():
+    log = LOG.assign(rating=pd.Series([0.7] * 3 + [0.6] * 3, dtype="float32"))
+    assert fitted(log, one=History("user", "film", "rating", at_least=0.7))[
+        "one"
+    ].table().sum(axis=1).tolist() == [0, 3, 0]
+    assert fitted(log, one=History("user", "film", "rating", below=0.7))[
+        "one"
+    ].table().sum(axis=1).tolist() == [0, 0, 3]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 10)), min_size=1
+    ),
+    st.integers(0, 10),
+)
+def test_half_open_limits_leave_no_gap_and_lists_are_those_of_plain_sets(log, cut):
+    rows = pd.DataFrame(log, columns=["user", "film", "rating"])
+    encoder = fitted(
+        rows,
+        low=History("user", "film", "rating", below=cut),
+        high=History("user", "film", "rating", at_least=cut),
+        all=History("user", "film"),
+    )
+    low, high, whole = (h.table() for h in encoder.histories.values())
+    np.testing.assert_array_equal(low | high, whole)
+    for name, wanted in (("low", rows.rating < cut), ("high", rows.rating >= cut)):
+        expected = [
+            {*rows.film[wanted & (rows.user == row.user)]} - {row.film}
+            for row in rows.itertuples()
+        ]
+        assert items(encoder, rows, name) == expected
+
+
 # other logs
 
 
@@ -150,6 +189,55 @@ def test_a_log_of_other_containers_is_the_same_log():
     np.testing.assert_array_equal(one.table(), other.table())
     with pytest.raises(ValueError, match="'film' does not hold numbers"):
         fitted()["liked"].with_log(told.astype({"film": str}))
+
+
+def test_a_log_of_the_training_rows_changes_nothing():
+    encoder = fitted()
+    assert encoder.with_log(LOG).to_json() == encoder.to_json()
+    assert encoder.with_log(LOG.iloc[::-1]).to_json() == encoder.to_json()
+
+
+def test_another_log_leaves_arrays_that_were_handed_out_as_they_were():
+    encoder = fitted()
+    liked = encoder["liked"]
+    before = liked.starts_.copy(), liked.entries_.copy(), [*liked.owners_]
+    other = encoder.with_log(LOG.assign(rating=5.0, user=[*"xyzxyz"]))
+    np.testing.assert_array_equal(liked.starts_, before[0])
+    np.testing.assert_array_equal(liked.entries_, before[1])
+    assert liked.owners_ == before[2]
+    assert encoder["liked"] is liked and other["liked"] is not liked
+    loaded = FieldEncoder.from_json(other.to_json())
+    np.testing.assert_array_equal(loaded["liked"].table(), other["liked"].table())
+
+
+def test_a_log_whose_items_are_all_unknown_is_told():
+    told = pd.DataFrame({"user": "x", "film": [70, 80], "rating": 5.0})
+    with pytest.warns(UserWarning, match="'film': none of its 2.*unknown"):
+        other = fitted()["liked"].with_log(told)
+    assert other.table().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (LOG.drop(columns="rating"), r"missing: \['rating'\]"),
+        (LOG.assign(film=[7, 8, None, 7, 8, 5]), r"'film' has a missing.*\[2\]"),
+        (LOG.assign(user=[1, 2, 3, 4, 5, 6]), "'user' does not hold text, as training"),
+        (LOG.assign(rating=np.nan), "'rating' has a missing value in 6 of 6"),
+        ({"user": "a"}, "not a dict"),
+    ],
+)
+def test_a_log_is_checked_as_training_rows_are(log, says):
+    encoder = fitted()
+    before = encoder.to_json()
+    with pytest.raises(ValueError, match=says):
+        encoder.with_log(log)
+    assert encoder.to_json() == before
+
+
+def test_a_log_needs_what_was_learned():
+    with pytest.raises(ValueError, match="History has learned nothing"):
+        LIKED.with_log(LOG)
 
 
 def test_an_empty_log_leaves_nobody_a_list():
@@ -184,6 +272,12 @@ def test_values_of_histories_are_checked_as_those_of_fields_are():
         ({"at_least": 4}, "name its column"),
         ({"value": "rating"}, "at_least or below"),
         ({"value": "rating", "at_least": 4, "below": 4}, "No value is at least 4"),
+        ({"value": "rating", "at_least": 5, "below": 4}, "No value is at least 5"),
+        ({"value": "rating", "at_least": np.nan}, "at_least is a finite number, not n"),
+        ({"value": "rating", "below": np.inf}, "below is a finite number, not inf"),
+        ({"value": "rating", "at_least": "four"}, "at_least is .* not 'four'"),
+        ({"value": "rating", "below": [4]}, r"below is .* not \[4\]"),
+        ({"value": "rating", "below": 10**400}, "below is a finite number"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(options, says):

@@ -5,9 +5,11 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers import fields, models
-from helpers.fields import CATEGORICAL, MULTI, NUMERIC, FieldSpec
+from helpers.fields import CATEGORICAL, HISTORY, MULTI, NUMERIC, FieldSpec
 
 SPECS = [
     FieldSpec("user", CATEGORICAL, 6),
@@ -383,18 +385,8 @@ def test_lists_of_any_length_are_taken(x):
 
 
 NAMES = ["a b", "a/b", "deep", "weights", "genres", "genres_mean", "price", "price_row"]
-NAMES += [
-    "",
-    "_x",
-    "über",
-    "7",
-    7,
-    ".7",
-    "embedding_price",
-    "deep_1",
-    "output",
-    "a.20.b",
-]
+NAMES += ["", "_x", "über", "7", 7, ".7", "embedding_price", "deep_1", "output"]
+NAMES += ["a.20.b"]
 
 
 def test_any_names_of_fields_live_side_by_side():
@@ -408,6 +400,42 @@ def test_any_names_of_fields_live_side_by_side():
     model.compile("adam", "mse")
     model.fit(asked, np.ones((4, 1)), verbose=0)
     assert models.input_name("user_id") == models.layer_name("user_id") == "user_id"
+
+
+@pytest.mark.parametrize(
+    ("field", "layer", "of_input"),
+    [
+        ("user_id", "user_id", "user_id"),
+        ("A-9", "A-9", "A-9"),
+        ("a b", "a.20.b", "a.20.b"),
+        ("a.b", "a.2e.b", "a.2e.b"),
+        ("ü/", ".fc..2f.", ".fc..2f."),
+        ("7", "7", "7"),
+        (7, ".7", ".7"),
+        (np.int64(-3), ".-3", ".-3"),
+        ("", "", "."),
+        ("deep", "deep", ".deep"),
+        ("weighty", "weighty", ".weighty"),
+        ("first_order", "first_order", ".first_order"),
+        ("my_output", "my_output", "my_output"),
+        ("output", "output", ".output"),
+    ],
+)
+def test_the_name_of_a_field_becomes_that_of_layers_and_of_its_input(
+    field, layer, of_input
+):
+    assert models.layer_name(field) == layer
+    assert models.input_name(field) == of_input
+
+
+FIELD_NAMES = st.text(max_size=4) | st.text("a._-7 /", max_size=4) | st.integers(-9, 99)
+
+
+@given(FIELD_NAMES, FIELD_NAMES)
+def test_two_fields_never_share_a_name(one, other):
+    same = one == other
+    assert (models.layer_name(one) == models.layer_name(other)) is same
+    assert (models.input_name(one) == models.input_name(other)) is same
 
 
 def test_every_kind_of_field_has_its_row():
@@ -437,3 +465,79 @@ def test_weights_move_between_models_of_the_same_settings_only(x):
     with pytest.raises(ValueError, match="only one of the two"):
         models.set_weights(fewer, models.weights_of(one))
     np.testing.assert_array_equal(other(x), before)
+
+
+def test_the_lists_of_histories_are_no_weights_that_move():
+    specs = [FieldSpec("a", CATEGORICAL, 5), FieldSpec("liked", HISTORY, 4, 2, 3)]
+    one, two = (models.deepfm(specs, k=2, units=(3,), seed=i) for i in (0, 1))
+    weights = models.weights_of(one)
+    assert not [path for path in weights if "lists" in path]
+    assert "embedding_liked/embeddings" in weights
+    two.get_layer("liked.lists").lists.assign(np.ones((3, 4), "int8"))
+    assert models.set_weights(two, weights) is two
+    assert np.asarray(two.get_layer("liked.lists").lists).all()
+
+
+def test_weights_start_small_and_layers_of_the_deep_part_as_glorot_has_it():
+    specs = [FieldSpec("a", CATEGORICAL, 500), FieldSpec("year", NUMERIC)]
+    specs.append(FieldSpec("liked", HISTORY, 300, 2, 3))
+    model = models.deepfm(specs, k=40, units=(100,), seed=0)
+    for layer in ("embedding_a", "embedding_year", "embedding_liked", "weight_a"):
+        start = weights_of(model, layer)
+        rows = start[2:] if layer.endswith("_a") else start
+        assert rows.std() == pytest.approx(0.02, rel=0.3)
+    limit = np.sqrt(6 / (3 * 40 + 100))
+    kernel = weights_of(model, "deep_1")
+    assert 0.95 * limit < np.abs(kernel).max() <= limit
+
+
+def test_every_layer_draws_a_seed_of_its_own():
+    """k = 1, so that both orders have tables of one shape."""
+    specs = [FieldSpec(name, CATEGORICAL, 9) for name in ("a", "b")]
+    model = models.deepfm(specs, k=1, units=(2, 2), dropout=0.5, seed=0)
+    names = [f"{order}_{f}" for order in ("weight", "embedding") for f in ("a", "b")]
+    drawn = [weights_of(model, name)[2:] for name in names]
+    drawn += [weights_of(model, "deep_1"), weights_of(model, "deep_2")]
+    for one, other in itertools.combinations(drawn, 2):
+        assert one.shape != other.shape or (one != other).all()
+    dropouts = [layer for layer in model.layers if "dropout" in layer.name]
+    assert [layer.name for layer in dropouts] == ["deep_dropout_1", "deep_dropout_2"]
+    assert {layer.rate for layer in dropouts} == {0.5}
+    assert len({layer.seed for layer in dropouts}) == 2
+    assert dropouts[0].output.shape == (None, 2)  # of the embeddings, flat
+
+
+def test_without_a_seed_two_models_differ():
+    one, two = (models.deepfm(SPECS, k=2, units=(3,)) for _ in range(2))
+    kernels = [weights_of(m, "deep_1") for m in (one, two)]
+    assert (kernels[0] != kernels[1]).all()
+
+
+def test_the_deep_part_bends_between_its_layers_and_not_at_its_end():
+    model = models.deepfm(SPECS, k=2, units=(3, 4), seed=0)
+    bent = [model.get_layer(f"deep_{i}").activation.__name__ for i in (1, 2)]
+    assert bent == ["relu", "relu"]
+    assert model.get_layer("deep").activation.__name__ == "linear"
+
+
+def test_no_rows_have_no_ids_that_could_be_wrong():
+    model = models.deepfm([FieldSpec("a", CATEGORICAL, 5)], k=2, units=(3,))
+    models.check_ids(model, {"a": np.zeros((0, 1), "int32")})
+
+
+def test_ids_that_the_model_makes_itself_are_its_own_affair():
+    number = keras.Input((1,), name="n")
+    ids = keras.layers.Lambda(lambda x: keras.ops.cast(x, "int32"))(number)
+    table = keras.layers.Embedding(3, 2)(ids)
+    models.check_ids(keras.Model({"n": number}, table), {"n": np.ones((1, 1))})
+
+
+@pytest.mark.parametrize(("known", "given"), [(None, "b"), ("a", None), ("a", "a")])
+def test_a_model_is_refused_only_where_two_encoders_are_known(known, given):
+    model = models.deepfm(SPECS[:1], k=2, units=(3,))
+    models.check_encoder(model, given)
+    model.fingerprint = known
+    models.check_encoder(model, given)
+    if known:
+        with pytest.raises(ValueError, match="of encoder a, and these are of c"):
+            models.check_encoder(model, "c")

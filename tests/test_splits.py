@@ -1,5 +1,7 @@
 """Splits: every row in one part, nothing of a later part known to an earlier one."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,6 +125,105 @@ def test_the_splits_hold_on_real_ratings():
         assert all(0.05 < len(part) / len(rows) < 0.15 for part in parts[1:])
     train, valid, test = (part.timestamp for part in splits.later_ratings(rows))
     assert train.max() < valid.min() <= valid.max() < test.min()
+
+
+DAY = pd.Timestamp("2001-01-01")
+IN_TIME = {
+    "numbers in text": lambda i: [str(x) for x in i],
+    "nullable": lambda i: pd.array(i, dtype="Int64"),
+    "Arrow": lambda i: pd.array(i, dtype="int64[pyarrow]"),
+    "category": lambda i: pd.Categorical(i),
+    "float32": lambda i: np.array(i, "float32"),
+    "nanoseconds": lambda i: np.array(i) + 10**18,
+    "dates": lambda i: pd.to_datetime(np.array(i), unit="D"),
+    "dates of a zone": lambda i: pd.to_datetime(np.array(i), unit="h").tz_localize(
+        "Asia/Tokyo"
+    ),
+    "dates of Arrow": lambda i: pd.array(
+        pd.to_datetime(np.array(i), unit="s"), dtype="timestamp[s][pyarrow]"
+    ),
+    "days as objects": lambda i: [DAY.date() + datetime.timedelta(int(x)) for x in i],
+    "category of dates": lambda i: pd.Categorical(
+        pd.to_datetime(np.array(i), unit="D")
+    ),
+    "spans": lambda i: pd.to_timedelta(np.array(i), unit="s"),
+}
+
+
+@pytest.mark.parametrize("form", [*IN_TIME])
+def test_times_are_in_the_order_of_time_in_every_container(form):
+    order = np.random.default_rng(0).permutation(57) + 50  # of 2 and of 3 digits
+    expected = splits.later_ratings(table([1] * 57, [*order]))
+    rows = table([1] * 57)
+    rows["timestamp"] = IN_TIME[form]([int(i) for i in order])
+    for part, wanted in zip(splits.later_ratings(rows), expected, strict=True):
+        assert part.index.tolist() == wanted.index.tolist()
+
+
+def test_what_is_no_time_is_refused_with_its_row():
+    rows = table([1] * 40, [*range(40)])
+    for odd, says in (("noon", "'noon'"), ([1], "holds lists"), (b"1", "no usable")):
+        rows["timestamp"] = pd.Series([*range(39), odd], rows.index, dtype=object)
+        with pytest.raises(ValueError, match=rf"'timestamp'.*{says}.*in rows \[5\]"):
+            splits.later_ratings(rows)
+    rows["timestamp"] = [f"{month}/2001" for month in range(40)]
+    with pytest.raises(ValueError, match="'timestamp' is no finite number in 40 of 40"):
+        splits.later_ratings(rows)
+    rows["timestamp"] = pd.period_range("2001", periods=40, freq="D")
+    with pytest.raises(ValueError, match=r"to_timestamp\(\)"):
+        splits.later_ratings(rows)
+
+
+def test_users_that_are_lists_are_refused_with_their_rows():
+    rows = table([*range(20)])
+    rows["user_id"] = [[i] for i in range(20)]
+    with pytest.raises(ValueError, match="'user_id' holds lists in 20 of 20 rows"):
+        splits.unseen_users(rows, 0)
+
+
+def test_users_may_be_of_any_kind():
+    rows = table([*range(24)], [*range(24)])
+    for users in (
+        [*map(str, range(24))],
+        pd.date_range("2001-01-01", periods=24),
+        pd.Categorical(range(24)),
+        [*range(12), *"abcdefghijkl"],
+    ):
+        split = splits.unseen_users(rows.assign(user_id=users), 0)
+        assert [len(part) for part in split] == [20, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [0] * 40,
+        pd.date_range("2001-01-01", periods=40)[::-1],
+        pd.MultiIndex.from_product([range(8), range(5)]),
+        [None, *range(39)],
+    ],
+    ids=["twice", "dates", "levels", "missing"],
+)
+def test_any_index_is_kept_and_plays_no_part(index):
+    rows = table([*range(20)] * 2, [*range(40)]).reset_index(drop=True)
+    labelled = rows.set_axis(index)
+    for split in (
+        lambda rows: splits.random_rows(rows, 0),
+        lambda rows: splits.unseen_users(rows, 0),
+        splits.later_ratings,
+    ):
+        for part, wanted in zip(split(labelled), split(rows), strict=True):
+            pd.testing.assert_frame_equal(part, labelled.iloc[wanted.index])
+
+
+def test_the_rows_given_are_not_changed():
+    rows = table([*range(20)] * 2, [*range(40)])
+    before = rows.copy()
+    (
+        splits.random_rows(rows, 0),
+        splits.unseen_users(rows, 0),
+        splits.later_ratings(rows),
+    )
+    pd.testing.assert_frame_equal(rows, before)
 
 
 def test_rows_without_a_user_stay_together_and_are_not_lost():

@@ -44,8 +44,10 @@ def task(prepared, small, tmp_path) -> speed_worker.Task:
 # ---- processes of their own
 
 
-def test_a_call_that_is_alone_has_a_process_of_its_own():
-    assert turns.alone(os.getppid) == os.getpid()
+def test_a_call_that_is_alone_has_a_fresh_process_of_its_own(monkeypatch):
+    monkeypatch.setitem(sys.modules, "met_before", ModuleType("met_before"))
+    look = "__import__('os').getppid(), 'met_before' in __import__('sys').modules"
+    assert turns.alone(eval, look) == (os.getpid(), False)
 
 
 def test_what_a_call_prints_is_lost_and_what_it_raises_is_not(capfd):
