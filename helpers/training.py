@@ -120,8 +120,8 @@ def fit(
 
     Raises ValueError for fields, ids, lengths or values that do not fit the model, no
     rows, and a checkpoint without `valid`: nothing then tells which weights are best.
-    Raises Diverged where the loss is no longer finite; with `valid` the model then has
-    the weights of its best epoch.
+    Raises Diverged where the loss is no longer finite. After it, and after an interrupt,
+    the model has the weights of its best epoch where there is `valid`.
     """
     if checkpoint and valid is None:
         raise ValueError("A checkpoint of the best weights needs validation rows.")
@@ -138,7 +138,7 @@ def fit(
         optimizer(rate),
         loss=loss(**how),
         metrics=[metric(name="score", **how)],
-        steps_per_execution=50,  # a fifth of a step's time is its start
+        steps_per_execution=50,  # starting each step alone costs a fifth of it
     )
     _seed_dropout(model, int(seed))
     line = ProgressLine(epochs, target.monitor)
@@ -148,7 +148,7 @@ def fit(
     try:
         model.fit(
             feed["x"],
-            shuffle=False,  # it is
+            shuffle=False,  # the feed has shuffled them
             epochs=epochs,
             callbacks=[
                 *feed["callbacks"],
@@ -159,7 +159,7 @@ def fit(
             ],
             verbose=0,
         )
-    except Diverged:
+    except (Diverged, KeyboardInterrupt):
         if best and best[0].best_weights is not None:
             model.set_weights(best[0].best_weights)
         raise

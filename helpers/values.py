@@ -25,6 +25,7 @@ import pandas as pd
 
 TEXT, NUMBERS = "text", "numbers"
 SHOWN = 5  # row labels that an error names
+_FLOAT_BITS = 1024  # a whole number of fewer bits is below the largest float
 
 _DATES = (datetime.date, datetime.time, np.datetime64, pd.Period)
 _SPANS = (datetime.timedelta, np.timedelta64)
@@ -191,6 +192,8 @@ def canonical(value) -> int | float | str | None:
     """The one form of all values that are the same; None for what is no value."""
     if isinstance(value, str):
         return str.__str__(value)  # an Enum of text calls itself otherwise
+    if type(value) is int and value.bit_length() < _FLOAT_BITS:  # the usual, so first
+        return value
     if isinstance(value, bool | np.bool_):
         return int(value)
     if isinstance(value, _SPANS) or not isinstance(value, Real | Decimal | Fraction):

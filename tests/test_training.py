@@ -745,3 +745,20 @@ def test_lists_longer_than_those_of_training_are_taken(data):
     np.testing.assert_allclose(
         training.raw_output(model, x), training.raw_output(model, usual), atol=1e-6
     )
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 4:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_the_weights_of_the_best_epoch(data):
+    model = new_model(data)
+    how = {"epochs": 9, "batch_size": 64, "learning_rate": 0.03, "patience": 9}
+    with pytest.raises(KeyboardInterrupt):
+        callbacks = [Worsen(), Interrupt()]
+        training.fit(model, data.train, data.valid, callbacks=callbacks, **how)
+    _, best = trained(data, epochs=3, patience=9)
+    found = training.evaluate(model, data.valid)["RMSE"]
+    assert found == pytest.approx(min(best.valid), abs=1e-5)
