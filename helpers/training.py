@@ -120,8 +120,8 @@ def fit(
 
     Raises ValueError for fields, ids, lengths or values that do not fit the model, no
     rows, and a checkpoint without `valid`: nothing then tells which weights are best.
-    Raises Diverged where the loss is no longer finite. After it, and after an interrupt,
-    the model has the weights of its best epoch where there is `valid`.
+    Raises Diverged where the loss is no longer finite. After it, and after an
+    interrupt, the model has the weights of its best epoch where there is `valid`.
     """
     if checkpoint and valid is None:
         raise ValueError("A checkpoint of the best weights needs validation rows.")
