@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +32,7 @@ def shop() -> pd.DataFrame:
     return rows
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="ONNX needs it")
 def test_a_table_becomes_a_folder_and_a_file_that_answer(shop, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = {"rows": shop, "new_rows": shop.drop(columns="bought").head(5)}
