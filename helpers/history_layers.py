@@ -32,10 +32,10 @@ class OwnerLists(keras.layers.Layer):
 
     def call(self, inputs):
         owner, item = inputs[:, 0], inputs[:, 1]
-        rows = ops.take(self.lists, owner, axis=0)
+        # cast first: some ONNX runtimes have no arithmetic on 8 bits
+        rows = ops.cast(ops.take(self.lists, owner, axis=0), self.compute_dtype)
         own = ops.equal(ops.arange(self.items)[None], item[:, None])
-        rows = ops.where(own, ops.zeros_like(rows), rows)
-        return ops.cast(rows, self.compute_dtype)
+        return ops.where(own, ops.zeros_like(rows), rows)
 
     def compute_output_shape(self, input_shape):
         """(batch, 2) -> (batch, items)."""

@@ -167,7 +167,7 @@ ODD = [
     (datetime.time(1), "holds dates", "Numeric"),
     (np.datetime64("2020-01-01"), "holds dates", "Numeric"),
     (pd.Timedelta(1, "h"), "spans of time", "total_seconds"),
-    (np.timedelta64(1, "h"), "spans of time", "total_seconds"),
+    (np.timedelta64(2, "h"), "spans of time", "total_seconds"),
     ([1], "holds lists", "multi-categorical"),
     (("a",), "holds lists", "multi-categorical"),
     ({"a"}, "holds lists", "multi-categorical"),
