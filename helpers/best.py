@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import models, splits, training
+from helpers import splits, training
 from helpers.fields import MOVIELENS, History
 
 
@@ -64,13 +64,7 @@ def split(rows: pd.DataFrame, seed: int, refit: bool = True) -> splits.Split:
 
 def train(data: training.Prepared, recipe: Recipe, seed: int, **changes) -> keras.Model:
     """One model of the recipe on data.train. changes: of its arguments of deepfm()."""
-    model = models.deepfm(
-        data.encoder.specs,
-        **recipe.model | changes,
-        intercept=data.target.intercept,
-        seed=seed,
-    )
-    models.set_lists(model, data.encoder)
+    model = training.build(data, recipe.model | changes, seed)
     training.fit(model, data.train, **recipe.fit, seed=seed)
     return model
 

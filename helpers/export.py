@@ -17,9 +17,12 @@ def write(predictor, path: Path) -> None:
     Inputs are named INPUT and a number, in the order of the fields, so that a column
     can have any name. The output is the raw one of each model: (n, models)
 
-    Raises ImportError where tf2onnx or onnx are not installed, and RuntimeError on
-    another backend than TensorFlow, the only one that they read.
+    Raises ValueError for a path that does not end in .onnx, ImportError where tf2onnx
+    or onnx are not installed, and RuntimeError on another backend than TensorFlow, the
+    only one that they read.
     """
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: the name of an ONNX file ends in .onnx.")
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             "ONNX is written on TensorFlow. Save the predictor, and export it in a "
@@ -34,7 +37,6 @@ def write(predictor, path: Path) -> None:
             f"Writing ONNX needs {error.name}: pip install tf2onnx onnx onnxruntime."
         ) from error
 
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix=f".{path.name}-", dir=path.parent

@@ -78,6 +78,7 @@ class FieldEncoder:
         self._fields = {_name(n): _field(n, kind) for n, kind in fields.items()}
         self._learned = False
         self._fingerprint: str | None = None
+        self._lists_fingerprint: str | None = None
 
     def __getitem__(self, name: Hashable) -> Field:
         if name not in self._fields:
@@ -115,7 +116,8 @@ class FieldEncoder:
             raise ValueError("There are no rows to learn from.")
         for name, field in fresh.items():
             field.finish(name)
-        self._fields, self._learned, self._fingerprint = fresh, True, None
+        self._fields, self._learned = fresh, True
+        self._fingerprint = self._lists_fingerprint = None
         return self
 
     def transform(self, rows: pd.DataFrame) -> dict[Hashable, np.ndarray]:
@@ -148,6 +150,16 @@ class FieldEncoder:
             text = json.dumps(meaning, sort_keys=True)
             self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._fingerprint
+
+    @property
+    def lists_fingerprint(self) -> str:
+        """16 hex digits for the lists of the histories."""
+        self._check_learned()
+        if self._lists_fingerprint is None:
+            lists = [h.lists_fingerprint() for h in self.histories.values()]
+            text = json.dumps(lists)
+            self._lists_fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._lists_fingerprint
 
     def with_log(self, log: pd.DataFrame) -> "FieldEncoder":
         """A new encoder whose histories are those of another log; this one stays.
@@ -184,6 +196,8 @@ class FieldEncoder:
             raise ValueError(f"This is no FieldEncoder as JSON: {error!r}.") from error
         if found != FORMAT:
             raise ValueError(f"The format is {found}; this version reads {FORMAT}.")
+        if not named:
+            raise ValueError("This is no FieldEncoder as JSON: it has no fields.")
         restored = {name: state.restored(field, KINDS) for name, field in named}
         encoder = cls(restored)
         encoder._fields, encoder._learned = restored, True

@@ -1,5 +1,7 @@
 """A history: the items that an owner has in a log, such as the films a user liked."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -120,6 +122,13 @@ class History(Field):
         owner = np.repeat(np.arange(len(self.owners_)), np.diff(self.starts_))
         lists[owner + 1, self.entries_] = 1
         return lists
+
+    def lists_fingerprint(self) -> str:
+        """64 hex digits for whose lists there are, and what is on them."""
+        self.check_learned()
+        found = hashlib.sha256(json.dumps(self.owners_).encode())
+        found.update(self.starts_.tobytes() + self.entries_.tobytes())
+        return found.hexdigest()
 
     def meaning(self) -> dict:
         """The ids of items. Whose lists there are is data, not meaning."""

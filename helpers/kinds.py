@@ -86,10 +86,6 @@ class Field(Learned):
         """The part of state() that a model's weights depend on."""
         return self.state()
 
-    def restore(self, learned: dict) -> None:
-        """Take what state() says was learned."""
-        vars(self).update(learned)
-
     def _only(self, **choices: tuple) -> None:
         """Raise ValueError where a setting is none of its choices."""
         for setting, allowed in choices.items():
@@ -100,14 +96,8 @@ class Field(Learned):
         """Make settings Python integers. Raises ValueError below `least`."""
         for setting in settings:
             given = getattr(self, setting)
-            if given is None and getattr(type(self), setting) is None:
-                continue
-            number = values.canonical(given)
-            if not isinstance(number, int) or number < least:
-                raise ValueError(
-                    f"{setting} is a whole number from {least}, not {given!r}."
-                )
-            setattr(self, setting, number)
+            if given is not None or getattr(type(self), setting) is not None:
+                setattr(self, setting, values.whole(setting, given, least))
 
 
 @dataclass
@@ -144,13 +134,13 @@ class Numeric(Field):
             )
 
     def start(self) -> None:
-        self._moments, self.missing_ = Moments(), False
+        self._moments, self._missing = Moments(), False
         self._counted = np.zeros((2, 0))
 
     def observe(self, name: Hashable, rows: pd.DataFrame) -> None:
         x = self._numbers(name, rows)
         there = x[~np.isnan(x)]
-        self.missing_ = self.missing_ or len(there) < len(x)
+        self._missing = self._missing or len(there) < len(x)
         codes, different = pd.factorize(there)
         counts = np.bincount(codes, minlength=len(different))
         if self.intervals:
@@ -167,7 +157,8 @@ class Numeric(Field):
             self._cut()
         else:
             self._scale()
-        del self._moments, self._counted
+        self.missing_ = self._missing
+        del self._moments, self._counted, self._missing
 
     def _scale(self) -> None:
         self.mean_, self.scale_ = self._moments.mean, self._moments.scale

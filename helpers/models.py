@@ -11,7 +11,10 @@ from itertools import repeat
 import keras
 import numpy as np
 
-from helpers import optimizers  # noqa: F401  (registers the Adam that a saved model names)
+from helpers import (
+    optimizers,  # noqa: F401  (registers the Adam that a saved model names)
+    values,
+)
 from helpers.history_layers import NOT_SET, HistorySum, OwnerLists
 from helpers.layers import (
     Embedding,
@@ -24,6 +27,11 @@ from helpers.layers import (
 
 NO_SEEDS = repeat(None)  # Keras draws them
 PARTS = ("first_order", "second_order", "deep")
+#: What a model can know of its encoder, and the words for it.
+KNOWN = {
+    "fingerprint": "the fields of encoder",
+    "lists_fingerprint": "the lists of histories",
+}
 _OURS = re.compile("(weight|embedding|first_order|second_order|deep|output)")
 
 
@@ -159,6 +167,7 @@ def set_lists(model: keras.Model, encoder) -> keras.Model:
                 f"{name!r}, the encoder of {table.shape}: they do not belong together."
             )
         layer.lists.assign(table)
+        model.lists_fingerprint = encoder.lists_fingerprint
     return model
 
 
@@ -242,8 +251,14 @@ def deepfm(
     seed: of the starting weights and of dropout; None draws as Keras does
     ->  Keras model from a dict of inputs() to the raw output, (batch, 1)
 
-    Raises ValueError for parts that are unknown or none.
+    Raises ValueError for parts that are unknown or none, and for settings out of range.
     """
+    k, units = values.whole("k", k), [values.whole("units", n) for n in units]
+    dropout, l2 = values.finite("dropout", dropout), values.finite("l2", l2)
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is a share from 0 to below 1, not {dropout!r}.")
+    if l2 < 0:
+        raise ValueError(f"l2 is 0 or above, not {l2!r}.")
     wanted = set(parts)
     if not wanted or not wanted <= set(PARTS):
         raise ValueError(f"parts must be some of {PARTS}, not {sorted(wanted)}.")
@@ -294,11 +309,15 @@ def part_models(model: keras.Model) -> dict[str, keras.Model]:
     ->  part name -> model to that part's output, (batch, 1)
     """
     names = {layer.name for layer in model.layers}
-    return {
+    found = {
         part: keras.Model(model.input, model.get_layer(part).output, name=part)
         for part in PARTS
         if part in names
     }
+    for part_model in found.values():
+        for name in KNOWN.keys() & vars(model).keys():
+            setattr(part_model, name, getattr(model, name))
+    return found
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
@@ -358,18 +377,19 @@ def check_ids(model: keras.Model, x: Mapping[str, np.ndarray]) -> None:
                 )
 
 
-def check_encoder(model: keras.Model, fingerprint: str | None) -> None:
-    """Raise ValueError where a model was trained with another encoder's fields.
+def check_encoder(model: keras.Model, encoder) -> None:
+    """Raise ValueError where a model belongs to another encoder.
 
-    fingerprint: of an encoder; nothing is known, and so nothing refused, where it is
-    None or training.fit has not trained the model.
+    encoder: a FieldEncoder. Only what the model knows is compared: training.fit() tells
+    it its fields, set_lists() its lists, and a file of Keras keeps neither.
     """
-    known = getattr(model, "fingerprint", None)
-    if known and fingerprint and known != fingerprint:
-        raise ValueError(
-            f"The model was trained with the fields of encoder {known}, and these are "
-            f"of {fingerprint}: the same ids mean other values."
-        )
+    for name, what in KNOWN.items():
+        own, other = getattr(model, name, None), getattr(encoder, name)
+        if own and own != other:
+            raise ValueError(
+                f"The model has {what} {own}, and these rows {other}: the same ids "
+                "mean other values."
+            )
 
 
 def _check_range(name: str, ids: np.ndarray, size: int) -> None:

@@ -2,8 +2,10 @@
 
 import glob
 import hashlib
+import inspect
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Hashable, Mapping, Sequence
@@ -31,9 +33,11 @@ class Predictor:
 
     models: from models.deepfm(encoder.specs, **settings), one or several; answers are
         the mean of theirs
-    encoder, target: that have learned; settings: of deepfm(), JSON can hold them
+    encoder, target: that have learned
+    settings: of deepfm(), for all models; those left out are its defaults of today
 
-    Raises ValueError for no models, and for one that another encoder's rows trained.
+    Raises ValueError for no models, one that another encoder's rows trained, and
+    settings that deepfm() does not have.
     """
 
     def __init__(
@@ -46,9 +50,13 @@ class Predictor:
         if not models:
             raise ValueError("A predictor needs a model.")
         for model in models:
-            check_encoder(model, encoder.fingerprint)
+            check_encoder(model, encoder)
         self.models, self.encoder, self.target = [*models], encoder, target
-        self.settings = _plain(settings)
+        self.settings = _complete(settings)
+
+    def __repr__(self) -> str:
+        count = f"{len(self.models)} model" + "s" * (len(self.models) > 1)
+        return f"Predictor({self.target!r} from {self.encoder.names}, {count})"
 
     @classmethod
     def train(
@@ -70,8 +78,9 @@ class Predictor:
         members: train so many models, whose mean is the answer
 
         Raises ValueError for rows that cannot be used, with column, value and rows, and
-        training.Diverged where a training does.
+        for settings that are none; training.Diverged where a training does.
         """
+        _check_settings(model or {}, fit or {})
         data = training.prepare(split, fields, target)
         return cls.trained(data, model, fit, seed, members)
 
@@ -85,20 +94,14 @@ class Predictor:
         members: int = 1,
     ) -> "Predictor":
         """As train(), from rows that training.prepare() has encoded."""
-        settings, fit, made = _plain(model or {}), {**(fit or {})}, []
-        for own in ({"intercept", "seed"} & settings.keys()) | ({"seed"} & fit.keys()):
-            raise ValueError(
-                f"{own!r} is no setting here: the target or seed= gives it."
-            )
+        fit = fit or {}
+        _check_settings(model or {}, fit)
+        settings = _complete(model or {})
+        seed, members = values.whole("seed", seed, 0), values.whole("members", members)
         valid = data.valid if len(data.valid.y) else None
-        for number in range(int(seed) * members, (int(seed) + 1) * members):
-            new = models.deepfm(
-                data.encoder.specs,
-                **settings,
-                intercept=data.target.intercept,
-                seed=number,
-            )
-            models.set_lists(new, data.encoder)
+        made = []
+        for number in range(seed * members, (seed + 1) * members):
+            new = training.build(data, settings, number)
             training.fit(new, data.train, valid, **fit, seed=number)
             made.append(new)
         return cls(made, data.encoder, data.target, settings)
@@ -121,9 +124,13 @@ class Predictor:
         x = self.encoder.transform(table)
         return pd.Series(self._answers(x)[:, 0], table.index, name=self.target.column)
 
-    def evaluate(self, rows: pd.DataFrame) -> dict[str, float]:
-        """The scores of the answers, and the monitored one of the target's baseline."""
-        encoded = training.encode(self.encoder, self.target, rows)
+    def evaluate(self, rows) -> dict[str, float]:
+        """The scores of the answers, and the monitored one of the target's baseline.
+
+        rows: as of predict(), with the column of the target. Raises ValueError as it.
+        """
+        table = values.table(rows, [*self.encoder.columns, self.target.column])
+        encoded = training.encode(self.encoder, self.target, table)
         actual = self.target.decode(encoded.y)
         return self.target.scores_beside_baseline(self._answers(encoded.x), actual)
 
@@ -172,14 +179,12 @@ class Predictor:
 
         It is written beside its place and then moved there; a predictor that was there
         is replaced by that move, not before. Raises ValueError where something else is,
-        and where the settings are not those of the models: load() could not build them.
+        be it beside a predictor, and where the settings are not those of the models:
+        load() could not build them.
         """
-        folder = Path(folder).resolve()
-        self._check_settings()
-        if folder.exists() and not (folder / CONTENT).is_file():
-            raise ValueError(
-                f"{folder} is there and is no predictor: choose a new place."
-            )
+        folder = Path(folder).expanduser().resolve()
+        self._check_models()
+        _check_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -188,7 +193,7 @@ class Predictor:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def _check_settings(self) -> None:
+    def _check_models(self) -> None:
         try:
             plain = models.deepfm(self.encoder.specs, **{**self.settings, "seed": 0})
             for model in self.models:
@@ -226,7 +231,7 @@ class Predictor:
         Raises ValueError where something is missing, damaged, of another version, or
         belongs to another predictor.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         content, encoder, target = unsealed(_text(folder), folder / CONTENT)
         weights = [
             _weights(folder / WEIGHTS.format(i), expected, content["fingerprint"])
@@ -248,16 +253,43 @@ class Predictor:
     def export(self, path: str | Path) -> None:
         """Write one ONNX file, which helpers.serve.Scorer reads without Keras.
 
+        path: ends in .onnx; a file that is there is replaced
         It holds the models, the fields and the target. Needs tf2onnx and onnx. The file
-        is written beside its place and then moved there.
+        is written beside its place and then moved there. Raises ValueError for another
+        ending, so that no other file is lost.
         """
-        export.write(self, Path(path))
+        export.write(self, Path(path).expanduser())
 
 
-def _plain(settings: Mapping) -> dict:
-    """Settings of deepfm() as JSON can hold them."""
+def _settings_of(function, *own: str) -> dict:
+    """The arguments of a function that have defaults, without `own`."""
+    arguments = inspect.signature(function).parameters.values()
+    settings = {a.name: a.default for a in arguments if a.default is not a.empty}
+    return {name: settings[name] for name in settings if name not in own}
+
+
+MODEL_SETTINGS = _settings_of(models.deepfm, "intercept", "seed")
+FIT_SETTINGS = _settings_of(training.fit, "valid", "seed")
+
+
+def _check_settings(model: Mapping, fit: Mapping) -> None:
+    """Raise ValueError for what is no setting of deepfm() and of fit()."""
+    both = (("model", model, MODEL_SETTINGS), ("fit", fit, FIT_SETTINGS))
+    for name, given, known in both:
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{name} is a dict of settings, not {given!r}.")
+        if unknown := [*given.keys() - known.keys()]:
+            raise ValueError(
+                f"{name} has no settings {unknown}: they are {[*known]}. The target "
+                "gives the intercept, seed= the seed."
+            )
+
+
+def _complete(settings: Mapping) -> dict:
+    """All settings of deepfm(), as JSON can hold them."""
+    _check_settings(settings, {})
     try:
-        return json.loads(json.dumps(dict(settings), default=_python))
+        return json.loads(json.dumps({**MODEL_SETTINGS, **settings}, default=_python))
     except TypeError as error:
         raise ValueError(f"Settings that cannot be saved: {settings!r}.") from error
 
@@ -268,6 +300,21 @@ def _python(value):
     if isinstance(value, Mapping) or not hasattr(value, "__iter__"):
         raise TypeError(value)
     return sorted(value) if isinstance(value, set | frozenset) else [*value]
+
+
+def _check_place(folder: Path) -> None:
+    """Raise ValueError where a save would destroy what is no predictor's."""
+    if not folder.exists():
+        return
+    if not (folder / CONTENT).is_file():
+        raise ValueError(f"{folder} is there and is no predictor: choose a new place.")
+    ours = re.compile(rf"{re.escape(CONTENT)}|{WEIGHTS.format('[0-9]+')}")
+    other = sorted(p.name for p in folder.iterdir() if not ours.fullmatch(p.name))
+    if other:
+        raise ValueError(
+            f"{folder} holds {other} beside a predictor, which a save would delete: "
+            "move them, or choose a new place."
+        )
 
 
 def _move(draft: Path, folder: Path) -> None:

@@ -51,10 +51,12 @@ def top(
             "something of: users or items."
         )
     for model in models:
-        keras_models.check_encoder(model, encoder.fingerprint)
+        keras_models.check_encoder(model, encoder)
     items_only = items[[name for name in items if name not in users]]
-    of_user = encoder.transform(users.merge(items_only.head(1), how="cross"))
-    of_item = encoder.transform(users.head(1).merge(items_only, how="cross"))
+    with_item = users.merge(items_only.head(1), how="cross")
+    with_user = users.head(1).merge(items_only, how="cross")
+    of_user = encoder.transform(with_item.set_axis(users.index))  # errors name its rows
+    of_item = encoder.transform(with_user.set_axis(items.index))
     for model in models:
         for x in (of_user, of_item):
             training.check_fields(model, x)

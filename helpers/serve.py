@@ -27,7 +27,7 @@ class Scorer:
     def __init__(self, path: str | Path):
         import onnxruntime
 
-        path = Path(path)
+        path = Path(path).expanduser()
         if not path.is_file():
             raise ValueError(f"{path} is missing.")
         try:

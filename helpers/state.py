@@ -1,10 +1,11 @@
 """What fields and targets have in common: settings, and what rows have taught them."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import numpy as np
+
+from helpers import values
 
 
 class Learned:
@@ -32,6 +33,10 @@ class Learned:
         )
         return {"kind": self.kind, "settings": settings, "learned": learned}
 
+    def restore(self, learned: dict) -> None:
+        """Take what state() says was learned."""
+        vars(self).update(learned)
+
     def check_learned(self) -> None:
         """Raise ValueError where no rows were seen yet."""
         if not self.learned:
@@ -42,14 +47,8 @@ class Learned:
     def _finite(self, *settings: str) -> None:
         """Make settings floats, None aside. Raises ValueError for what is none."""
         for setting in settings:
-            given = getattr(self, setting)
-            try:
-                number = None if given is None else float(given)
-            except (TypeError, ValueError, OverflowError):
-                number = math.nan
-            if number is not None and not math.isfinite(number):
-                raise ValueError(f"{setting} is a finite number, not {given!r}.")
-            setattr(self, setting, number)
+            if (given := getattr(self, setting)) is not None:
+                setattr(self, setting, values.finite(setting, given))
 
 
 def restored(state: Mapping, kinds: Mapping[str, type[Learned]]) -> Learned:

@@ -50,10 +50,6 @@ class Target(Learned):
     def _learn(self, moments: Moments) -> None:
         self.mean_ = moments.mean
 
-    def restore(self, learned: dict) -> None:
-        """Take what state() says was learned."""
-        vars(self).update(learned)
-
     def actual(self, rows: pd.DataFrame) -> np.ndarray:
         """The column, in its unit: (n,) float64.
 

@@ -37,14 +37,14 @@ class Encoded(NamedTuple):
     """Rows as a model sees them.
 
     x: field name -> array; y: (n, 1) float32, what the target makes of its column
-    rows: the raw ones; fingerprint: of the encoder that made x
+    rows: the raw ones; encoder: what made x of them
     """
 
     x: Mapping[Hashable, np.ndarray]
     y: np.ndarray
     target: Target
     rows: pd.DataFrame | None = None
-    fingerprint: str | None = None
+    encoder: FieldEncoder | None = None
 
 
 class Prepared(NamedTuple):
@@ -65,7 +65,7 @@ def encode(encoder: FieldEncoder, target: Target, rows: pd.DataFrame) -> Encoded
     """
     values.check_columns(rows, [*encoder.columns, target.column])
     y = target.encode(rows)
-    return Encoded(encoder.transform(rows), y, target, rows, encoder.fingerprint)
+    return Encoded(encoder.transform(rows), y, target, rows, encoder)
 
 
 def prepare(
@@ -76,8 +76,18 @@ def prepare(
     """Learn fields and target from the training rows of a split, and encode it all.
 
     target: Stars() where it is None. Neither it nor the fields are changed.
-    Raises ValueError as encode(), and where a field reads the column of the target.
+    Raises ValueError as encode(), for a split or target that is none, and where a field
+    reads the column of the target.
     """
+    if not isinstance(split, Split):
+        raise ValueError(
+            "A split is a splits.Split, as splits.random_rows() gives, not "
+            f"{values.name_of(split)}."
+        )
+    if target is not None and not isinstance(target, Target):
+        raise ValueError(
+            f"A target is Stars, Clicks or Amount of helpers.targets, not {target!r}."
+        )
     train, valid, test = split
     encoder, target = FieldEncoder(fields), (target or Stars()).fresh()
     if target.column in encoder.columns:
@@ -89,6 +99,22 @@ def prepare(
     encoder.fit(train)
     encoded = (encode(encoder, target, rows) for rows in (train, valid, test))
     return Prepared(*encoded, encoder, target)
+
+
+def build(
+    data: Prepared, settings: Mapping | None = None, seed: int | None = 0
+) -> keras.Model:
+    """A new DeepFM for the data: it starts at the target's constant, and has the lists.
+
+    settings, seed: of models.deepfm()
+    """
+    model = models.deepfm(
+        data.encoder.specs,
+        **(settings or {}),
+        intercept=data.target.intercept,
+        seed=seed,
+    )
+    return models.set_lists(model, data.encoder)
 
 
 def fit(
@@ -118,17 +144,23 @@ def fit(
     checkpoint: a path ending in .weights.h5 that always holds the best weights so far.
     callbacks: of Keras, after ours.
 
-    Raises ValueError for fields, ids, lengths or values that do not fit the model, no
-    rows, and a checkpoint without `valid`: nothing then tells which weights are best.
+    Raises ValueError for settings out of range, for fields, ids, lengths or values that
+    do not fit the model, no rows, and a checkpoint without `valid`: nothing then tells
+    which weights are best.
     Raises Diverged where the loss is no longer finite. After it, and after an
     interrupt, the model has the weights of its best epoch where there is `valid`.
     """
     if checkpoint and valid is None:
         raise ValueError("A checkpoint of the best weights needs validation rows.")
-    epochs, batch_size = _whole("epochs", epochs), _whole("batch_size", batch_size)
+    epochs = values.whole("epochs", epochs)
+    batch_size = values.whole("batch_size", batch_size)
+    learning_rate = values.finite("learning_rate", learning_rate)
+    if learning_rate <= 0:
+        raise ValueError(f"learning_rate is above 0, not {learning_rate!r}.")
+    seed = values.whole("seed", seed, least=0)
     for rows in (train, valid) if valid is not None else (train,):
         _check(model, rows)
-    target, learning_rate = train.target, float(learning_rate)
+    target = train.target
     rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
     if decay:
         steps = epochs * math.ceil(len(train.y) / batch_size)
@@ -140,11 +172,11 @@ def fit(
         metrics=[metric(name="score", **how)],
         steps_per_execution=50,  # starting each step alone costs a fifth of it
     )
-    _seed_dropout(model, int(seed))
+    _seed_dropout(model, seed)
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []
     x = _inputs_of(model, train.x)
-    feed = feeding.shuffled(x, train.y, batch_size, int(seed))
+    feed = feeding.shuffled(x, train.y, batch_size, seed)
     try:
         model.fit(
             feed["x"],
@@ -163,7 +195,7 @@ def fit(
         if best and best[0].best_weights is not None:
             model.set_weights(best[0].best_weights)
         raise
-    model.fingerprint = train.fingerprint
+    model.fingerprint = train.encoder and train.encoder.fingerprint
     return line.curves()
 
 
@@ -171,7 +203,7 @@ def _best_weights(patience: int, checkpoint: str | Path | None) -> list:
     watched = {"monitor": "val_score", "mode": "min"}
     found: list = [
         keras.callbacks.EarlyStopping(
-            patience=_whole("patience", patience, least=0),
+            patience=values.whole("patience", patience, least=0),
             restore_best_weights=True,
             **watched,
         )
@@ -228,7 +260,8 @@ def raw_output(
 ) -> np.ndarray:
     """What the model gives, before the target makes an answer of it: (n, 1) float32.
 
-    Raises ValueError for fields that are missing or do not fit the model.
+    Raises ValueError for fields that are missing or do not fit the model. Those of
+    another encoder may fit: evaluate() and a Predictor tell them apart.
     """
     if check:
         check_fields(model, x)
@@ -292,7 +325,8 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
 
 def _check(model: keras.Model, rows: Encoded) -> None:
     check_fields(model, rows.x)
-    models.check_encoder(model, rows.fingerprint)
+    if rows.encoder is not None:
+        models.check_encoder(model, rows.encoder)
     x = _inputs_of(model, rows.x)
     lengths = {"y": len(rows.y)} | {name: len(values) for name, values in x.items()}
     if len(set(lengths.values())) > 1:
@@ -316,9 +350,3 @@ def _seed_dropout(model: keras.Model, seed: int) -> None:
             state = generator.state
             drawn = np.random.SeedSequence([seed, 1, i]).generate_state(1)
             state.assign(np.array([drawn[0], 0], state.dtype))
-
-
-def _whole(name: str, value, least: int = 1) -> int:
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(f"{name} is a whole number from {least}, not {value!r}.")
-    return int(value)

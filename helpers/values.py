@@ -66,7 +66,8 @@ def table(rows, columns: Iterable[Hashable] = ()) -> pd.DataFrame:
     if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*columns])
     raise ValueError(
-        f"Rows are a DataFrame, a dict (one row) or a list of dicts, not {_name(rows)}."
+        "Rows are a DataFrame, a dict (one row) or a list of dicts, not "
+        f"{name_of(rows)}."
     )
 
 
@@ -90,7 +91,7 @@ def check_columns(rows: pd.DataFrame, columns: Iterable[Hashable]) -> None:
             advice = " One row of a table is table.iloc[[i]], with two brackets."
         elif isinstance(rows, Mapping):
             advice = " One row is pd.DataFrame([row])."
-        raise ValueError(f"Rows are a DataFrame, not {_name(rows)}.{advice}")
+        raise ValueError(f"Rows are a DataFrame, not {name_of(rows)}.{advice}")
     there = [*rows.columns]
     columns = [*dict.fromkeys(columns)]
     if missing := [name for name in columns if name not in there]:
@@ -209,6 +210,22 @@ def canonical(value) -> int | float | str | None:
     return round(value) if number.is_integer() else number
 
 
+def whole(name: str, given, least: int = 1) -> int:
+    """A setting that is a whole number, as int. Raises ValueError below `least`."""
+    number = None if isinstance(given, bool | np.bool_) else canonical(given)
+    if not isinstance(number, int) or number < least:
+        raise ValueError(f"{name} is a whole number from {least}, not {given!r}.")
+    return number
+
+
+def finite(name: str, given) -> float:
+    """A setting that is a finite number, as float. Raises ValueError for others."""
+    number = canonical(given)
+    if isinstance(number, str | None):
+        raise ValueError(f"{name} is a finite number, not {given!r}.")
+    return float(number)
+
+
 def kind_of(value) -> str:
     """TEXT or NUMBERS, for a canonical value."""
     return TEXT if isinstance(value, str) else NUMBERS
@@ -305,5 +322,6 @@ def _can_be_hashed(value) -> bool:
     return True
 
 
-def _name(value) -> str:
+def name_of(value) -> str:
+    """What kind of thing a value is, for a message."""
     return "nothing" if value is None else f"a {type(value).__name__}"

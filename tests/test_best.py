@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import best, splits, training
+from helpers import best, models, splits, training
 from helpers.fields import FieldSpec
 
 SMALL = best.Recipe(
@@ -117,5 +117,5 @@ def test_the_ensemble_is_the_mean():
 def test_a_recipe_can_be_built(name):
     recipe = best.RECIPES[name]
     spec = FieldSpec("a", "categorical", 5)
-    assert best.models.deepfm([spec], **recipe.model).count_params() > 0
+    assert models.deepfm([spec], **recipe.model).count_params() > 0
     assert recipe.members > 1

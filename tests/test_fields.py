@@ -553,7 +553,8 @@ def test_accents_are_legible_in_json():
     "text",
     ["", "{}", "[]", '{"format": 99, "fields": []}', '{"format": 1, "fields": [{}]}']
     + ['{"format": 1, "fields": 5}', '{"format": 1, "fields": ["a"]}', "5", "null"]
-    + ['{"format": 1, "fields": [{"kind": "numeric"}]}', None],
+    + ['{"format": 1, "fields": [{"kind": "numeric"}]}', None]
+    + ['{"format": 1, "fields": []}'],
 )
 def test_json_of_anything_else_is_refused(text):
     with pytest.raises(ValueError, match="no FieldEncoder as JSON|The format is 99"):

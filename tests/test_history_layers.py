@@ -114,6 +114,38 @@ def test_lists_of_another_size_are_refused(trained):
         models.set_lists(model, other)
 
 
+def test_a_model_is_not_given_the_rows_of_another_log(trained):
+    """Lists of the same shape: the same numbers of owners mean other people."""
+    data, model = trained
+    other = data.encoder.with_log(LOG.assign(rating=lambda r: 6 - r.rating))
+    assert other.fingerprint == data.encoder.fingerprint
+    assert other.lists_fingerprint != data.encoder.lists_fingerprint
+    rows = training.encode(other, data.target, LOG)
+    says = "has the lists of histories .* these rows"
+    for refused in (
+        lambda: training.evaluate(model, rows),
+        lambda: training.fit(model, rows, epochs=1),
+    ):
+        with pytest.raises(ValueError, match=says):
+            refused()
+    again = data.encoder.with_log(LOG)
+    assert again.lists_fingerprint == data.encoder.lists_fingerprint
+    training.evaluate(model, training.encode(again, data.target, LOG))
+
+
+def test_what_was_built_has_the_lists_and_starts_at_the_target(trained):
+    data, _ = trained
+    model = training.build(data, {"k": 3, "units": (4,)}, seed=3)
+    found = model.get_layer("liked.lists").lists
+    np.testing.assert_array_equal(np.asarray(found), data.encoder["liked"].table())
+    expected = models.deepfm(data.encoder.specs, k=3, units=(4,), seed=3)
+    w0 = model.get_layer("first_order").get_weights()[0]
+    assert w0.tolist() == pytest.approx([data.target.mean_])
+    one, two = map(models.weights_of, (model, expected))
+    differ = [path for path in one if (one[path] != two[path]).any()]
+    assert differ == ["first_order/w0"]
+
+
 def test_a_model_of_some_histories_gets_the_lists_of_those(trained):
     data, _ = trained
     specs = [s for s in data.encoder.specs if s.name != "disliked"]

@@ -13,7 +13,7 @@ READMES = [ROOT / "README.md", ROOT / "data" / "README.md"]
 # A helper imports only these others. A new helper gets a line here.
 ARROWS = {
     "__init__": set(),
-    "best": {"fields", "models", "splits", "training"},
+    "best": {"fields", "splits", "training"},
     "checks": set(),
     "datasets": {"sources", "formats"},
     "export": {"models", "serve"},
@@ -24,7 +24,7 @@ ARROWS = {
     "history_layers": set(),
     "kinds": {"moments", "state", "values", "vocabulary"},
     "layers": {"vocabulary"},
-    "models": {"history_layers", "layers", "optimizers"},
+    "models": {"history_layers", "layers", "optimizers", "values"},
     "moments": set(),
     "optimizers": set(),
     "plots": {"history_layers"},
@@ -45,7 +45,7 @@ ARROWS = {
     "serve": {"fields", "targets", "values"},
     "sources": set(),
     "splits": {"values"},
-    "state": set(),
+    "state": {"values"},
     "synthetic": {"fields"},
     "targets": {"moments", "state", "values"},
     "training": {

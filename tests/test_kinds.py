@@ -630,6 +630,13 @@ def test_a_field_reads_its_column_and_no_other():
 def test_what_was_not_learned_is_not_told(field, ask):
     with pytest.raises(ValueError, match=f"{type(field).__name__} has learned nothing"):
         ask(field)
+    frame = pd.DataFrame({"f": [[1]] if field.kind == MULTI else [1], "u": 1, "i": 2})
+    field.start()
+    field.observe("f", frame)
+    with pytest.raises(ValueError, match=f"{type(field).__name__} has learned nothing"):
+        ask(field)
+    field.finish("f")
+    ask(field)
 
 
 def test_a_vocabulary_is_a_mapping_of_values_to_ids():

@@ -1,6 +1,7 @@
 """Models row by row against NumPy from their weights, and what their parts share."""
 
 import itertools
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -532,12 +533,33 @@ def test_ids_that_the_model_makes_itself_are_its_own_affair():
     models.check_ids(keras.Model({"n": number}, table), {"n": np.ones((1, 1))})
 
 
-@pytest.mark.parametrize(("known", "given"), [(None, "b"), ("a", None), ("a", "a")])
-def test_a_model_is_refused_only_where_two_encoders_are_known(known, given):
+def test_a_model_is_refused_only_where_it_knows_of_another_encoder():
     model = models.deepfm(SPECS[:1], k=2, units=(3,))
-    models.check_encoder(model, given)
-    model.fingerprint = known
-    models.check_encoder(model, given)
-    if known:
-        with pytest.raises(ValueError, match="of encoder a, and these are of c"):
-            models.check_encoder(model, "c")
+    c = SimpleNamespace(fingerprint="c", lists_fingerprint="c")
+    models.check_encoder(model, c)
+    for name, what in models.KNOWN.items():
+        setattr(model, name, "c")
+        models.check_encoder(model, c)
+        setattr(model, name, "a")
+        for one in (model, *models.part_models(model).values()):
+            with pytest.raises(ValueError, match=f"has {what} a, and these rows c"):
+                models.check_encoder(one, c)
+        setattr(model, name, None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("k", 0, "k is a whole number from 1, not 0"),
+        ("k", 2.5, "k is a whole number from 1, not 2.5"),
+        ("units", (3, 0), "units is a whole number from 1, not 0"),
+        ("dropout", 1, "dropout is a share from 0 to below 1, not 1.0"),
+        ("dropout", -0.1, "dropout is a share from 0 to below 1, not -0.1"),
+        ("dropout", "a", "dropout is a finite number, not 'a'"),
+        ("l2", -1, "l2 is 0 or above, not -1.0"),
+        ("l2", np.nan, "l2 is a finite number, not nan"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting, value, says):
+    with pytest.raises(ValueError, match=says):
+        models.deepfm(SPECS[:1], **{setting: value})

@@ -213,6 +213,9 @@ def test_evaluate_has_the_scores_and_the_one_of_the_baseline(small):
     assert found["RMSE"] == pytest.approx((error**2).mean() ** 0.5)
     with pytest.raises(ValueError, match=r"missing: \['price'\]"):
         small["amount"].evaluate(asked())
+    assert small["amount"].evaluate(test.to_dict("records")) == found
+    with pytest.raises(ValueError, match="Rows are .* not a Series"):
+        small["amount"].evaluate(test.price)
 
 
 def test_one_seed_gives_one_predictor_and_members_differ():
@@ -274,8 +277,44 @@ def test_without_validation_rows_it_trains_all_epochs():
     + [({}, {"seed": 3}, "seed")],
 )
 def test_what_target_and_seed_give_is_no_setting(model, fit, name):
-    with pytest.raises(ValueError, match=f"'{name}' is no setting here"):
+    what = "model" if model else "fit"
+    says = rf"{what} has no settings \['{name}'\].*target gives the intercept, seed="
+    with pytest.raises(ValueError, match=says):
         Predictor.train(SPLIT, FEW, Stars(), model, fit)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"model": {"depth": 9}}, r"model has no settings \['depth'\]: they are .*'k'"),
+        ({"fit": {"epoch": 9}}, r"fit has no settings \['epoch'\]: .*'epochs'"),
+        ({"fit": {"valid": 9}}, r"fit has no settings \['valid'\]"),
+        ({"fit": 3}, "fit is a dict of settings, not 3"),
+        ({"seed": 1.5}, "seed is a whole number from 0, not 1.5"),
+        ({"seed": -1}, "seed is a whole number from 0, not -1"),
+        ({"members": 0}, "members is a whole number from 1, not 0"),
+        ({"members": True}, "members is a whole number from 1, not True"),
+    ],
+)
+def test_wrong_settings_are_said_before_anything_is_learned(monkeypatch, wrong, says):
+    monkeypatch.setattr(training, "build", None)  # where a training would begin
+    with pytest.raises(ValueError, match=says):
+        Predictor.train(SPLIT, FEW, Stars(), **wrong)
+
+
+def test_settings_that_were_not_given_are_kept_too(small):
+    """What deepfm() takes by default may change; this predictor must not."""
+    known = {"k", "units", "dropout", "l2", "parts", "weighted"}
+    assert small["stars"].settings.keys() == known
+    assert small["stars"].settings["l2"] == 0.0
+
+
+def test_a_predictor_says_what_it_is(small, full):
+    assert repr(small["clicks"]).startswith("Predictor(Clicks(column='bought') from [")
+    assert repr(full).endswith("'liked', 'fans'], 2 models)")
+    one = small["stars"]
+    one = Predictor(one.models[:1], one.encoder, one.target, SMALL)
+    assert repr(one).endswith("'genres'], 1 model)")
 
 
 @pytest.mark.parametrize("parts", [{"deep", "first_order"}, iter(["deep"]), ("deep",)])
@@ -285,7 +324,8 @@ def test_settings_are_kept_as_json_can_hold_them(monkeypatch, parts):
     settings["parts"] = parts
     found = Predictor.train(SPLIT, FEW, Stars(), settings, members=2)
     assert found.settings.pop("parts")[0] == "deep"
-    assert found.settings == {"k": 2, "units": [3, 2], "dropout": 0.5}
+    rest = {"l2": 0.0, "weighted": False}
+    assert found.settings == {"k": 2, "units": [3, 2], "dropout": 0.5} | rest
     assert len({model.name for model in found.models}) == 1
 
 
@@ -300,8 +340,6 @@ def test_settings_that_json_cannot_hold_are_refused(small):
 def test_a_predictor_has_a_model(small):
     with pytest.raises(ValueError, match="needs a model"):
         Predictor([], small["stars"].encoder, small["stars"].target, {})
-    with pytest.raises(ValueError, match="needs a model"):
-        Predictor.train(SPLIT, FEW, Stars(), SMALL, SHORT, members=0)
 
 
 def test_a_model_and_fields_of_another_encoder_make_no_predictor(small):
@@ -401,7 +439,8 @@ def test_a_loaded_predictor_answers_and_scores_the_same(small, kind, tmp_path):
     pd.testing.assert_series_equal(again.predict(asked()), small[kind].predict(asked()))
     assert again.evaluate(SPLIT.test) == small[kind].evaluate(SPLIT.test)
     assert again.fingerprint == small[kind].fingerprint
-    assert again.settings == small[kind].settings == {"k": 2, "units": [3]}
+    assert again.settings == small[kind].settings
+    assert again.settings["units"] == [3]
     assert again.target == small[kind].target
 
 
@@ -450,6 +489,27 @@ def test_a_predictor_takes_the_place_of_one_and_of_nothing_else(
         with pytest.raises(ValueError, match=f"{name} is there and is no predictor"):
             small["clicks"].save(tmp_path / name)
     assert (tmp_path / "mine" / "thesis.txt").read_text("utf-8") == "all of it"
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "weights_0.npz.bak", "weights_.npz"])
+def test_a_save_deletes_nothing_that_lies_beside_a_predictor(small, copy, name):
+    (copy / name).write_text("all of it", "utf-8")
+    with pytest.raises(ValueError, match=rf"holds \['{name}'\] beside a predictor"):
+        small["clicks"].save(copy)
+    assert (copy / name).read_text("utf-8") == "all of it"
+    Predictor.load(copy)
+
+
+def test_a_path_may_begin_at_home(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    small["clicks"].save("~/shop")
+    assert (tmp_path / "shop").is_dir()
+    assert Predictor.load("~/shop").target == small["clicks"].target
+    with pytest.raises(ValueError, match=f"{tmp_path}.*is missing"):
+        serve.Scorer("~/shop.onnx")
+    with pytest.raises(ValueError, match=f"{tmp_path}.shop.csv: .* ends in .onnx"):
+        small["clicks"].export("~/shop.csv")
 
 
 def test_a_link_keeps_its_place_and_what_it_points_to_is_replaced(
@@ -534,14 +594,14 @@ def test_settings_of_another_model_are_refused_before_anything_is_written(
     small, tmp_path
 ):
     own = small["stars"]
-    for settings in ({"k": 3, "units": (3,)}, {"k": 2}, {"depth": 9}, {"parts": []}):
+    for settings in ({"k": 3, "units": (3,)}, {"k": 2}, {"parts": []}):
         other = Predictor(own.models, own.encoder, own.target, settings)
         with pytest.raises(ValueError, match="settings .* not those of the models"):
             other.save(tmp_path / "p")
     assert [*tmp_path.iterdir()] == []
-    with_seed = Predictor(own.models, own.encoder, own.target, SMALL | {"seed": 3})
-    with_seed.save(tmp_path / "p")
-    Predictor.load(tmp_path / "p")
+    for name in ("seed", "depth"):
+        with pytest.raises(ValueError, match=rf"no settings \['{name}'\]"):
+            Predictor(own.models, own.encoder, own.target, SMALL | {name: 3})
 
 
 # folders that are not as save() left them

@@ -215,6 +215,18 @@ def test_numbers_of_users_and_of_items_are_exact(trained, monkeypatch):
         np.testing.assert_array_equal(asked[0][name], expected[name], name)
 
 
+def test_errors_name_the_rows_of_the_tables(trained):
+    _, encoder, target, model = trained
+    users = USERS.set_axis([f"u{i}" for i in range(len(USERS))])
+    wrong = users.assign(gender=users.gender.where(users.index != "u3"))
+    with pytest.raises(ValueError, match=r"'gender' has a missing .* rows \['u3'\]"):
+        recommend.top([model], encoder, target, wrong, MOVIES, **IDS)
+    movies = MOVIES.set_axis([f"m{i}" for i in range(len(MOVIES))])
+    movies["genres"] = [None if i == "m2" else v for i, v in movies.genres.items()]
+    with pytest.raises(ValueError, match=r"'genres' has a missing .* rows \['m2'\]"):
+        recommend.top([model], encoder, target, users, movies, **IDS)
+
+
 # several models
 
 
@@ -349,5 +361,6 @@ def test_a_model_of_smaller_tables_is_refused(trained):
     rows, encoder, target, _ = trained
     fewer = FieldEncoder(FIELDS).fit(rows[rows.movie_id < 60])
     model = models.set_lists(models.deepfm(fewer.specs, k=2, units=(3,)), fewer)
+    model.lists_fingerprint = None  # as a file of Keras leaves it
     with pytest.raises(ValueError, match="has ids from .* knows 0 to"):
         recommend.top([model], encoder, target, USERS, MOVIES, **IDS)

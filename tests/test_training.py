@@ -124,7 +124,7 @@ def test_each_of_the_three_holds_the_ratings_and_rows_of_the_split():
         assert part.y.shape == (len(expected), 1)
         np.testing.assert_allclose(part.y[:, 0], expected.rating, rtol=1e-6)
         assert {len(x) for x in part.x.values()} == {len(expected)}
-        assert part.fingerprint == data.encoder.fingerprint
+        assert part.encoder is data.encoder
         assert part.target is data.target
 
 
@@ -156,6 +156,18 @@ def test_a_target_that_is_also_a_field_is_refused():
     fields = {"user": CATEGORICAL, "stars": Numeric("rating")}
     with pytest.raises(ValueError, match="'rating' is what is predicted"):
         training.prepare(split, fields)
+
+
+@pytest.mark.parametrize("split", [table(60), (table(60),) * 3, None])
+def test_what_is_no_split_is_refused(split):
+    with pytest.raises(ValueError, match="A split is a splits.Split, .*not"):
+        training.prepare(split, FIELDS)
+
+
+@pytest.mark.parametrize("target", ["rating", Stars])
+def test_what_is_no_target_is_refused(target):
+    with pytest.raises(ValueError, match="A target is Stars, Clicks or Amount"):
+        training.prepare(splits.random_rows(table(60), 0), FIELDS, target)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -340,7 +352,15 @@ def test_another_optimizer_gets_the_rate_and_does_the_steps(data, decay):
         assert asked == [0.5] and type(asked[0]) is float
 
 
-@pytest.mark.parametrize("setting", ["epochs", "batch_size", "patience"])
+@pytest.mark.parametrize("rate", [0, -0.1])
+def test_a_learning_rate_is_above_zero(data, rate):
+    with pytest.raises(ValueError, match="learning_rate is above 0, not"):
+        trained(data, learning_rate=rate)
+    with pytest.raises(ValueError, match="learning_rate is a finite number, not nan"):
+        trained(data, learning_rate=np.nan)
+
+
+@pytest.mark.parametrize("setting", ["epochs", "batch_size", "patience", "seed"])
 @pytest.mark.parametrize("value", [-1, 1.5, True])
 def test_settings_that_are_no_whole_numbers_are_refused(data, setting, value):
     with pytest.raises(ValueError, match=f"{setting} is a whole number from .*{value}"):
