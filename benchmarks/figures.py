@@ -37,9 +37,7 @@ def rows_of(accuracy: dict) -> dict[str, list[float]]:
 def draw(accuracy: dict, growing: dict) -> plt.Figure:
     """Points of RMSE above; below them cost against rows and against ids."""
     plots.style()
-    fig, ax = plt.subplot_mosaic(
-        [["rmse", "rmse"], ["rows", "ids"]], figsize=(9, 7.4), layout="constrained"
-    )
+    fig, ax = plt.subplot_mosaic([["rmse", "rmse"], ["rows", "ids"]], figsize=(9, 7.4))
     draw_accuracy(ax["rmse"], rows_of(accuracy))
     draw_rows(ax["rows"], growing["figures"]["rows"])
     draw_ids(ax["ids"], growing["figures"]["ids"])

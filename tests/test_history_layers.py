@@ -179,3 +179,22 @@ def test_the_config_of_a_layer_makes_the_same_layer(layer):
     assert again.get_config() == layer.get_config()
     for name in ("owners", "items", "k"):
         assert getattr(again, name, None) == getattr(layer, name, None)
+
+
+@pytest.mark.parametrize("kind", [OwnerLists, HistorySum])
+def test_a_file_names_a_layer_by_the_package_and_its_class(kind):
+    assert keras.saving.get_registered_name(kind) == f"deepfm>{kind.__name__}"
+
+
+def test_a_sum_that_is_made_again_starts_where_the_first_one_did():
+    layer = HistorySum(5, keras.initializers.Constant(0.5), name="mine")
+    again = HistorySum.from_config(layer.get_config())
+    again.build((None, 3))
+    assert again.name == "mine"
+    np.testing.assert_array_equal(again.embeddings, np.full((3, 5), 0.5))
+
+
+def test_an_embedding_of_a_list_starts_at_small_random_numbers():
+    layer = HistorySum(4)
+    layer.build((None, 100))
+    assert 0.01 < np.asarray(layer.embeddings).std() < 0.05

@@ -312,3 +312,23 @@ def test_a_lookup_with_lora_is_left_to_keras():
     layer.lora_embeddings_a.assign(np.ones((5, 2)))
     layer.lora_embeddings_b.assign(np.ones((2, 3)))
     np.testing.assert_allclose(as_array(layer(ids)), before + 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(ValueRows, Embedding, MaskedMean, FieldRows),
+        *(PairwiseInteractions, SumWithIntercept),
+    ],
+)
+def test_a_file_names_a_layer_by_the_package_and_its_class(kind):
+    """Models that were saved are read by these names for ever."""
+    name = keras.saving.get_registered_name(kind)
+    assert name == f"deepfm>{kind.__name__}"
+    assert keras.saving.get_registered_object(name) is kind
+
+
+@pytest.mark.parametrize("kind", [FieldRows, SumWithIntercept])
+def test_the_config_of_a_layer_has_the_name_and_the_precision_too(kind):
+    again = kind.from_config(kind(2.0, name="mine", dtype="float16").get_config())
+    assert (again.name, again.dtype_policy.name) == ("mine", "float16")

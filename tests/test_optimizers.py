@@ -279,3 +279,8 @@ def test_on_a_backend_with_dense_gradients_it_is_adam():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
     )
     assert out.stdout.strip() == "jax same", out.stderr[-2000:]
+
+
+@pytest.mark.parametrize("kind", [Adam, RowAdam])
+def test_a_file_names_an_optimizer_by_the_package_and_its_class(kind):
+    assert keras.saving.get_registered_name(kind) == f"deepfm>{kind.__name__}"
