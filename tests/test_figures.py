@@ -32,6 +32,7 @@ SCORING = {
 GROWTH = {
     "rows": {
         "10": {"encode": 1.0, "epoch": 2.0, "peak_gib": 3.0},
+        "100": {"encode": 1.5, "epoch": 2.5, "peak_gib": 3.5},
         "1000": {"encode": 4.4, "epoch": 5.6, "peak_gib": 6.66},
         "slope_encode": 0.111,
         "slope_epoch": 0.222,
@@ -40,18 +41,21 @@ GROWTH = {
     "ids": {
         "keras.Adam": {
             "20": {"median": 1.0},
+            "200": {"median": 1.5},
             "2000": {"median": 7.0},
             "slope": 1.234,
             "last_by_first": 185.6,
         },
         "Adam": {
             "20": {"median": 2.0},
+            "200": {"median": 2.5},
             "2000": {"median": 8.0},
             "slope": 0.567,
             "last_by_first": 90.1,
         },
         "RowAdam": {
             "20": {"median": 3.0},
+            "200": {"median": 3.5},
             "2000": {"median": 9.0},
             "slope": 0.089,
             "last_by_first": 1.28,
@@ -83,8 +87,8 @@ GROWING = [
 def here(monkeypatch, tmp_path):
     """Results of two sets for what was made up, beside those of the course."""
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(growth, "ROWS", [10, 1000])
-    monkeypatch.setattr(growth, "IDS", [20, 2000])
+    monkeypatch.setattr(growth, "ROWS", [10, 100, 1000])
+    monkeypatch.setattr(growth, "IDS", [20, 200, 2000])
     results.write("accuracy", "ml-100k", SMALL)
     results.write("growth", "synthetic", GROWTH)
 
@@ -193,21 +197,21 @@ def test_a_point_a_split_and_a_bar_at_the_mean(axes):
     [
         (
             "rows",
-            [10, 1000],
+            [10, 100, 1000],
             {
-                "s an epoch, slope 0.22": ([2.0, 5.6], "#333333"),
-                "s to encode, slope 0.11": ([1.0, 4.4], "#999999"),
-                "GiB at peak, slope 0.33": ([3.0, 6.66], "#d62728"),
+                "s an epoch, slope 0.22": ([2.0, 2.5, 5.6], "#333333"),
+                "s to encode, slope 0.11": ([1.0, 1.5, 4.4], "#999999"),
+                "GiB at peak, slope 0.33": ([3.0, 3.5, 6.66], "#d62728"),
             },
             ("rows", "s, GiB"),
         ),
         (
             "ids",
-            [20, 2000],
+            [20, 200, 2000],
             {
-                "keras.Adam, slope 1.23": ([1.0, 7.0], "#999999"),
-                "Adam, slope 0.57": ([2.0, 8.0], "#333333"),
-                "RowAdam, slope 0.09": ([3.0, 9.0], "#d62728"),
+                "keras.Adam, slope 1.23": ([1.0, 1.5, 7.0], "#999999"),
+                "Adam, slope 0.57": ([2.0, 2.5, 8.0], "#333333"),
+                "RowAdam, slope 0.09": ([3.0, 3.5, 9.0], "#d62728"),
             },
             ("ids of one field", "milliseconds a step"),
         ),

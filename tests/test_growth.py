@@ -187,44 +187,48 @@ def test_accuracy_is_that_of_the_validation_rows(monkeypatch):
 
 
 def test_rows_grow_by_slopes(here, monkeypatch, capsys):
-    monkeypatch.setattr(growth, "ROWS", [10, 1000])
+    monkeypatch.setattr(growth, "ROWS", [10, 100, 10_000])
+    epochs = {10: 7, 100: 1, 10_000: 10}
     monkeypatch.setattr(
-        growth, "with_rows", lambda n: {"encode": n, "epoch": n**0.5, "peak_gib": 2}
+        growth, "with_rows", lambda n: {"encode": n, "epoch": epochs[n], "peak_gib": 2}
     )
     assert growth.grow_rows() == {
-        "10": {"encode": 10, "epoch": 10**0.5, "peak_gib": 2},
-        "1000": {"encode": 1000, "epoch": 1000**0.5, "peak_gib": 2},
+        "10": {"encode": 10, "epoch": 7, "peak_gib": 2},
+        "100": {"encode": 100, "epoch": 1, "peak_gib": 2},
+        "10000": {"encode": 10_000, "epoch": 10, "peak_gib": 2},
         "slope_encode": pytest.approx(1),
         "slope_epoch": pytest.approx(0.5),
         "slope_peak_gib": 0,
     }
-    first, second = capsys.readouterr().out.splitlines()
+    first, _, last = capsys.readouterr().out.splitlines()
     assert first.startswith("        10 rows {'encode': 10, 'ep")
-    assert second.startswith("     1,000 rows {'encode': 1000,")
+    assert last.startswith("    10,000 rows {'encode': 10000,")
 
 
 def test_ids_grow_by_each_optimizer_in_turn(here, monkeypatch, capsys):
     asked = []
     powers = {"keras.Adam": 1, "Adam": 0.5, "RowAdam": 0}
+    sizes = [10, 1000, 100_000]
 
     def with_ids(n, optimizer):
         asked.append((n, optimizer))
-        return {"median": n ** powers[optimizer]}
+        return {"median": 6 if n == 10 else n ** powers[optimizer]}
 
-    monkeypatch.setattr(growth, "IDS", [10, 1000])
+    monkeypatch.setattr(growth, "IDS", sizes)
     monkeypatch.setattr(growth, "with_ids", with_ids)
     found = growth.grow_ids()
-    assert asked == [*itertools.product([10, 1000], powers)]
+    assert asked == [*itertools.product(sizes, powers)]
     for name, power in powers.items():
         assert found[name] == {
-            "10": {"median": 10**power},
+            "10": {"median": 6},
             "1000": {"median": 1000**power},
+            "100000": {"median": 100_000**power},
             "slope": pytest.approx(power),
-            "last_by_first": pytest.approx(100**power),
+            "last_by_first": pytest.approx(100_000**power / 6),
         }
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "        10 ids keras.Adam {'median': 10}"
-    assert said[-1] == "     1,000 ids RowAdam    {'median': 1}"
+    assert said[0] == "        10 ids keras.Adam {'median': 6}"
+    assert said[-1] == "   100,000 ids RowAdam    {'median': 1}"
 
 
 def test_rates_are_chosen_on_one_seed_and_compared_on_all(here, monkeypatch, capsys):
