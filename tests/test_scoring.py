@@ -138,6 +138,10 @@ def test_no_user_is_scored_twice_alone(data, race, monkeypatch):
     scoring.measure(data, best.Recipe({}, {}), USERS, MOVIES, 4)
     alone = [users[0] for users in asked if len(users) == 1]
     assert alone[0] == alone[1] and len({*alone}) == 4
+    # another run asks the same users
+    assert alone[1:] == USERS.sample(4, random_state=0).user_id.tolist()
+    for i, users in enumerate(served[1:]):
+        assert users == USERS.sample(50, random_state=i).user_id.tolist()
     assert len({*map(tuple, served[1:])}) == 4
     assert served[0] == alone[:1]
 
