@@ -222,14 +222,27 @@ def test_curves_are_drawn_where_they_are_told():
     plt.close(figure)
 
 
-def test_the_style_sets_the_look_of_the_course():
+def test_the_style_sets_the_look_of_the_course(monkeypatch):
+    formats = []
+    monkeypatch.setattr(plots, "set_matplotlib_formats", formats.append)
     with mpl.rc_context():
+        mpl.rcdefaults()
+        before = {**mpl.rcParams}
         plots.style()
-        assert mpl.rcParams["axes.spines.top"] is False
-        assert mpl.rcParams["axes.spines.right"] is False
-        assert mpl.rcParams["font.size"] == 11
-        colours = [c["color"] for c in mpl.rcParams["axes.prop_cycle"]]
-        assert colours == [*plots.PALETTE.values()]
+        after = {k: v for k, v in mpl.rcParams.items() if v != before[k]}
+        colours = [c["color"] for c in after.pop("axes.prop_cycle")]
+    assert after == {
+        "figure.figsize": [7.0, 3.5],
+        "figure.constrained_layout.use": True,
+        "font.size": 11,
+        "axes.titlesize": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+    assert before["figure.dpi"] == 100
+    assert colours == ["#4C78A8", "#F58518", "#54A24B", "#B8B8B8", "#333333"]
+    assert formats == ["retina"]
 
 
 @needs_pygraphviz
@@ -242,3 +255,181 @@ def test_a_model_of_other_names_is_drawn_too():
     x = keras.Input((2,), name="a&b")
     model = keras.Model(x, keras.layers.Dense(1, name="line<1>")(x))
     assert {"a&b", "line<1>"} <= texts(plots.architecture(model).data)
+
+
+# What is handed to the program that draws -------------------------------------------
+
+
+@pytest.fixture
+def graph(monkeypatch):
+    """Called with a model: the lines of its graph, with the names of the layers."""
+    given = []
+
+    def render(text: str) -> str:
+        given.append(text)
+        return (
+            '<svg id="l_7"><a id="l_3" x="url(#l_3)" y="url(#l_7)"/><svg x="1"/></svg>'
+        )
+
+    def lines(model: keras.Model) -> list[str]:
+        plots.architecture(model)
+        boxes = re.findall(r"^(layer_\d+) \[label=.*?<b>(.*?)</b>", given[-1], re.M)
+        assert [number for number, _ in boxes] == [
+            f"layer_{i}" for i in range(len(boxes))
+        ]
+        names = dict(boxes)
+        text = re.sub(r"layer_\d+", lambda m: names[m[0]], given[-1])
+        return text.splitlines()
+
+    monkeypatch.setattr(plots, "_render", render)
+    return lines
+
+
+def test_layers_of_one_part_stand_in_one_column(graph, model):
+    lines = graph(model)
+    columns = "\n".join(lines).split("subgraph {\nrank=same;\n")[1:]
+    found = [column.split("\n}")[0].replace(";", "").split() for column in columns]
+    assert found == [
+        ["genres", "year", "user"],
+        ["weights", "embeddings"],
+        ["first_order", "second_order", "deep_flatten", "deep_1", "deep_2", "deep"],
+    ]
+    assert [line for line in lines if "invis" in line] == [
+        "weights -> embeddings [style=invis];",
+        "first_order -> second_order [style=invis];",
+        "second_order -> deep_flatten [style=invis];",
+    ]
+
+
+def test_a_part_that_is_not_there_has_no_column(graph):
+    lines = graph(models.deepfm(SPECS, k=2, parts=["first_order"]))
+    text = "\n".join(lines)
+    assert "rank=same;\nweights;\n}" in text and "rank=same;\nfirst_order;\n}" in text
+    assert "invis" not in text
+
+
+def test_the_graph_runs_from_left_to_right(graph, model):
+    head = graph(model)[1:8]
+    assert head == [
+        "rankdir=LR;",
+        "concentrate=false;",
+        "dpi=72;",
+        "splines=spline;",
+        "ordering=out;",
+        "nodesep=0.1;",
+        "ranksep=0.35;",
+    ]
+
+
+def test_arrows_go_from_a_layer_to_those_that_read_it(graph, model):
+    arrows = [x for x in graph(model) if " -> " in x and "invis" not in x]
+    looks = ' [penwidth=1.2, color="#777777", arrowsize=0.6];'
+    assert all(arrow.endswith(looks) for arrow in arrows)
+    found = [arrow.removesuffix(looks) for arrow in arrows]
+    assert len({*found}) == len(found)
+    assert {"genres -> embedding_genres", "genres -> embedding_genres.mean"} < {*found}
+    ends = {arrow for arrow in found if arrow.endswith("-> output")}
+    assert ends == {f"{name} -> output" for name in models.PARTS}
+
+
+FONT = '<font face="Helvetica,Arial,sans-serif" point-size="11"'
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shape", "fill", "ink"),
+    [
+        ("genres", "InputLayer", "batch, L", "#B8B8B8", "black"),
+        ("liked", "InputLayer", "batch, 2", "#B8B8B8", "black"),
+        ("liked.lists", "OwnerLists", "batch, 4", "#B8B8B8", "black"),
+        ("weight_genres", "Embedding", "batch, L, 1", "#4C78A8", "white"),
+        ("embeddings", "FieldRows", "batch, 2, 3", "#F58518:#54A24B", "white"),
+        ("second_order", "PairwiseInteractions", "batch, 1", "#F58518", "white"),
+        ("deep_1", "Dense", "batch, 5", "#54A24B", "white"),
+        ("output", "Add", "batch, 1", "#333333", "white"),
+    ],
+)
+def test_a_box_has_name_class_and_shape_and_wears_its_part(
+    graph, name, kind, shape, fill, ink
+):
+    specs = [FieldSpec("genres", MULTI, 7, None)]
+    specs += [FieldSpec("liked", "history", 4, 2, owners=2)]
+    (box,) = (
+        line
+        for line in graph(models.deepfm(specs, k=3, units=(5,)))
+        if line.startswith(f"{name} [label=")
+    )
+    assert box.split(" [label=")[1].startswith(
+        '<<table border="1" cellborder="0" cellspacing="0" cellpadding="3"><tr>'
+        f'<td bgcolor="{fill}">{FONT} color="{ink}"><b>{name}</b></font></td></tr>'
+        f'<tr><td bgcolor="white">{FONT} color="black">{kind}<br/>({shape})</font></td>'
+        "</tr></table>>"
+    )
+    assert box.endswith("shape=plain];")
+
+
+@pytest.mark.parametrize(
+    ("parts", "labels"),
+    [
+        (
+            models.PARTS,
+            {
+                "inputs": "#B8B8B8",
+                "first order": "#4C78A8",
+                "embeddings, shared": "#F58518:#54A24B",
+                "second order": "#F58518",
+                "deep part": "#54A24B",
+                "output": "#333333",
+            },
+        ),
+        (["first_order"], {"inputs": "#B8B8B8", "first order": "#4C78A8"}),
+    ],
+)
+def test_the_legend_explains_the_colours_that_are_there(graph, parts, labels):
+    lines = graph(models.deepfm(SPECS, k=2, units=(3,), parts=parts))
+    cells = "".join(
+        f'<td bgcolor="{colour}" width="16"></td>'
+        f'<td align="left">{FONT}>{label}  </font></td>'
+        for label, colour in labels.items()
+    )
+    legend = f'label=<<table border="0" cellspacing="4"><tr>{cells}</tr></table>>;'
+    assert [line for line in lines if line.startswith("label=")] == [legend]
+
+
+def test_a_page_can_narrow_the_picture_and_its_gradients_are_its_own(graph, model):
+    graph(model)
+    svg = plots.architecture(model).data
+    name = re.search(r"fill_[0-9a-f]{8}", svg)[0]
+    assert svg == (
+        f'<svg style="max-width:100%;height:auto" id="{name}_0"><a id="{name}_1" '
+        f'x="url(#{name}_1)" y="url(#{name}_0)"/><svg x="1"/></svg>'
+    )
+
+
+def test_curves_wear_the_colours_of_the_course_and_labels_stand_beside_them():
+    ax = plots.curves(CURVES)
+    assert [x.get_color() for x in ax.lines] == ["#B8B8B8", "#333333", "#F58518"]
+    assert [x.get_marker() for x in ax.lines] == ["None", "None", "o"]
+    labels = [
+        (
+            x.get_text(),
+            x.xy,
+            x.xyann,
+            x.anncoords,
+            x.get_color(),
+            x.get_ha(),
+            x.get_va(),
+        )
+        for x in ax.texts
+    ]
+    assert labels == [
+        ("training", (4, 0.5), (5, 0), "offset points", "#777777", "left", "center"),
+        ("validation", (4, 1.0), (5, 0), "offset points", "#333333", "left", "center"),
+        (
+            *("best, epoch 2", (2, 0.9), (0, -14)),
+            *("offset points", "#F58518", "center", "center"),
+        ),
+    ]
+    assert ax.margins() == (0.15, 0.15)
+    ax.set_xlim(1, 2)
+    assert {float(tick) for tick in ax.get_xticks()} <= {0.0, 1.0, 2.0, 3.0}
+    plt.close(ax.figure)
