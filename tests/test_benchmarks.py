@@ -3,14 +3,17 @@
 import json
 import os
 import platform
+import runpy
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
 
-from benchmarks import figures, results
+from benchmarks import figures, results, turns
+from helpers import best, datasets, splits, training
 
 KEPT = sorted(results.RESULTS.glob("*.json"))
 
@@ -123,3 +126,71 @@ def test_readme_has_the_figures_that_were_kept():
     text = figures.README.read_text("utf-8")
     between = text.split(figures.BEGIN)[1].split(figures.END)[0]
     assert between.strip() == figures.table().strip()
+
+
+# The programs -----------------------------------------------------------------------
+
+
+class Reached(Exception):
+    """How far a program came, and with what."""
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Called with a name and its line: what the program asks for first."""
+
+    def reached(*given, **named):
+        raise Reached(*(getattr(x, "__name__", x) for x in given), named)
+
+    sets = SimpleNamespace(
+        joined=lambda: "rows", users=SimpleNamespace(sample=reached), movies="movies"
+    )
+    monkeypatch.setattr(results, "read", lambda name, dataset: None)
+    monkeypatch.setattr(datasets, "load", {"ml-100k": sets, "ml-1m": sets}.get)
+    monkeypatch.setattr(splits, "random_rows", lambda rows, seed: (rows, seed))
+    monkeypatch.setattr(best, "split", lambda rows, seed: (rows, seed))
+    target, encoder = SimpleNamespace(intercept=0.0), SimpleNamespace(specs=[])
+    data = SimpleNamespace(target=target, encoder=encoder)
+    monkeypatch.setattr(training, "prepare", lambda *given: data)
+    monkeypatch.setattr("helpers.models.deepfm", lambda *given, **named: None)
+    monkeypatch.setattr("helpers.models.set_lists", lambda *given: None)
+    monkeypatch.setattr(turns, "alone", reached)
+    monkeypatch.setattr(turns, "race", reached)
+
+    def start(name: str, *line: str) -> tuple:
+        monkeypatch.setattr(sys, "argv", [name, *line])
+        with pytest.raises(Reached) as ended:
+            program = Path(results.__file__).with_name(f"{name}.py")
+            runpy.run_path(str(program), run_name="__main__")
+        return ended.value.args
+
+    return start
+
+
+ALL = ["ours", "ours_jax", "deepctr", "pytorch", "floor"]
+
+
+def test_the_programs_start_with_what_their_lines_say(started):
+    _, *race, _ = started("training_speed", "ml-1m", "7")
+    assert race == [ALL, 7]
+    _, *race, _ = started("training_speed")
+    assert race == [ALL, 15]
+    assert started("scoring", "ml-1m", "7") == (7, {"random_state": 0})
+    assert started("scoring") == (5, {"random_state": 0})
+    assert started("growth", "rows") == ("with_rows", 10_000, {})
+    assert started("growth", "ids") == ("with_ids", 10_000, "keras.Adam", {})
+    run = started("accuracy", "ml-1m", "ours")
+    assert run == ("run", "ours", "ml-1m", 0, {}, False, {})
+    baseline = {"name": "BaselineOnly"}
+    run = ("run", "Surprise BaselineOnly", "ml-100k", 0, baseline, False, {})
+    assert started("accuracy") == run
+
+
+def test_the_program_of_the_figures_reads_what_was_kept(monkeypatch):
+    def read(name, dataset):
+        raise Reached(name, dataset)
+
+    monkeypatch.setattr(results, "read", read)
+    with pytest.raises(Reached) as ended:
+        runpy.run_path(figures.__file__, run_name="__main__")
+    assert ended.value.args == ("accuracy", "ml-100k")

@@ -224,12 +224,15 @@ def test_a_callback_waits_at_the_begin_of_an_epoch_and_answers_at_its_end(clock)
     assert answers(clock) == [{"seconds": 1, "cpu_seconds": 0.5, "rmse": 3}]
 
 
-def test_what_libraries_print_is_no_answer(prepared, small, tmp_path):
+def test_what_libraries_print_is_no_answer_and_their_threads_keep_nobody(
+    prepared, small, tmp_path
+):
     turns.write_task(tmp_path, prepared)
     code = (
-        "import sys\n"
+        "import sys, threading\n"
         "from benchmarks import speed_worker\n"
         "def loud(task, clock):\n"
+        "    threading.Thread(target=threading.Event().wait).start()  # has no end\n"
         "    print('loud', flush=True)\n"
         "    clock.answer(rows=len(task.y))\n"
         "    clock.wait()\n"
@@ -238,7 +241,7 @@ def test_what_libraries_print_is_no_answer(prepared, small, tmp_path):
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     found = subprocess.run(
-        command, cwd=turns.ROOT, input="", capture_output=True, text=True
+        command, cwd=turns.ROOT, input="", capture_output=True, text=True, timeout=120
     )
     assert (found.returncode, found.stdout) == (0, '{"rows": 40}\n')
     assert found.stderr == "loud\n"
@@ -422,6 +425,12 @@ def test_ratios_are_taken_round_by_round():
         run["cpu_seconds"] = [5.0] * 3 if name == "a" else [1.0] * 3
     assert turns.ratios(runs, "a", "b") == {"median": 2, "low": 2, "high": 2.5}
     assert turns.ratios(runs, "a", "b", "cpu_seconds")["median"] == 5
+
+
+def test_runs_of_fewer_rounds_are_not_compared():
+    runs = {"a": {"seconds": [1.0, 2.0, 3.0]}, "b": {"seconds": [1.0, 2.0]}}
+    with pytest.raises(ValueError, match="shorter"):
+        turns.ratios(runs, "a", "b")
 
 
 def run_of(scale: float, parameters: int, rmse: float | None) -> dict:
