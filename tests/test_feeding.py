@@ -159,3 +159,10 @@ def test_rows_stay_on_the_processor_until_a_batch_is_asked_for(rows, monkeypatch
     given = feeding.shuffled(*rows, SIZE, 0)["x"]
     assert asked == ["CPU"]
     assert given.options().autotune.enabled is False
+
+
+def test_batches_are_a_dataset_that_keras_finds_complete(rows, recwarn):
+    """It warns of one that was not told how many workers it has."""
+    batches = feeding.Batches(*rows, SIZE, seed=3)
+    assert (batches.workers, batches.use_multiprocessing) == (1, False)
+    assert not recwarn.list

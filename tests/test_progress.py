@@ -80,15 +80,24 @@ def test_the_seconds_are_those_since_the_start(monkeypatch):
 
 
 class Terminal(io.StringIO):
+    """Shows what was flushed, as a terminal does where no line ends."""
+
+    shown = ""
+
     def isatty(self) -> bool:
         return True
+
+    def flush(self) -> None:
+        self.shown = self.getvalue()
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setattr(progress, "_in_kernel", lambda: False)
-    ended(ProgressLine(2), {"score": 1.0}, {"score": 0.5}).on_train_end()
+    line = ended(ProgressLine(2), {"score": 1.0}, {"score": 0.5})
+    assert terminal.shown == terminal.getvalue()
+    line.on_train_end()
     assert terminal.getvalue() == (
         "\repoch 1/2 · RMSE train 1.0000 · 0 s\repoch 2/2 · RMSE train 0.5000 · 0 s\n"
     )
