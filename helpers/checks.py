@@ -73,7 +73,7 @@ def _array(values) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError:  # lists of several lengths are compared list by list
-        return np.fromiter(values, dtype=object, count=len(values))
+        return np.fromiter(values, dtype=object)
 
 
 def _number(value) -> float:

@@ -1,6 +1,7 @@
 """Checks: what they let pass, what they print, what they say when they fail."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -151,8 +152,17 @@ def test_what_is_not_below_fails(pair):
     assert fails(checks.less, *pair) == f"{small:.6g} is not below {large:.6g}"
 
 
+def test_what_says_its_numbers_only_when_asked_is_asked():
+    """As tensors of some libraries, which are no arrays by themselves."""
+    tensor = SimpleNamespace(numpy=lambda: np.array([1.0, 2.0]))
+    checks.equal("a claim", tensor, [1.0, 2.0])
+    assert "2.0 against 3.0" in fails(checks.equal, tensor, [1.0, 3.0])
+
+
 def test_an_array_is_no_number():
-    with pytest.raises(TypeError, match=r"not an array of shape \(2,\)"):
+    with pytest.raises(
+        TypeError, match=r"^One number is compared, not an array of shape \(2,\)\.$"
+    ):
         checks.within("a claim", [0.1, 0.2], (0, 1))
     with pytest.raises(TypeError, match=r"not an array of shape \(0,\)"):
         checks.less("a claim", [], 1)

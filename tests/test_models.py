@@ -563,3 +563,31 @@ def test_a_model_is_refused_only_where_it_knows_of_another_encoder():
 def test_settings_out_of_range_are_refused(setting, value, says):
     with pytest.raises(ValueError, match=says):
         models.deepfm(SPECS[:1], **{setting: value})
+
+
+def test_where_nothing_is_said_k_is_16_and_two_layers_have_64_units(x):
+    model = models.deepfm(SPECS)
+    assert weights_of(model, "embedding_user").shape == (6, 16)
+    assert weights_of(model, "deep_1").shape == (4 * 16, 64)
+    assert weights_of(model, "deep_2").shape == (64, 64)
+    assert weights_of(model, "deep").shape == (64, 1)
+    assert weights_of(model, "first_order").tolist() == [0.0]
+    model(x, training=True)
+    assert model.losses == []
+    assert not [layer for layer in model.layers if "dropout" in layer.name]
+    assert model.get_layer("output").weights == []
+
+
+def test_the_deep_part_alone_has_two_layers_and_no_constant_where_nothing_is_said():
+    rows = keras.Input((3, 2))
+    alone = keras.Model(rows, models.deep_part(rows))
+    shapes = [w.shape for w in alone.weights]
+    assert shapes == [(6, 64), (64,), (64, 64), (64,), (64, 1)]
+
+
+def test_a_first_order_starts_at_zero_where_nothing_is_said(x):
+    asked = models.inputs(SPECS)
+    model = keras.Model(asked, models.first_order(asked, SPECS))
+    assert weights_of(model, "first_order").tolist() == [0.0]
+    model(x)
+    assert model.losses == []

@@ -782,3 +782,26 @@ def test_an_interrupt_leaves_the_weights_of_the_best_epoch(data):
     _, best = trained(data, epochs=3, patience=9)
     found = training.evaluate(model, data.valid)["RMSE"]
     assert found == pytest.approx(min(best.valid), abs=1e-5)
+
+
+def test_where_nothing_is_said_a_training_has_the_settings_of_the_course(
+    data, monkeypatch
+):
+    model, asked = new_model(data), {}
+
+    def fit(x, callbacks, **how):
+        asked.update(how, callbacks=callbacks)
+
+    monkeypatch.setattr(model, "fit", fit)
+    training.fit(model, data.train, data.valid)
+    begin, _, line, stop = asked.pop("callbacks")
+    assert asked == {"shuffle": False, "epochs": 30, "verbose": 0}
+    assert line.epochs == 30
+    assert (begin.batches.size, begin.batches.seed) == (2048, 0)
+    assert (stop.patience, stop.monitor, stop.mode) == (2, "val_score", "min")
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+    assert type(model.optimizer) is training.Adam
+
+
+def test_stars_are_what_is_predicted_where_nothing_is_said():
+    assert training.prepare(splits.random_rows(table(60), 0), FIELDS).target == Stars()
