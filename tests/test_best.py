@@ -1,5 +1,7 @@
 """The best DeepFM: what it is trained on, what it is chosen on, and what it gives."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,3 +121,47 @@ def test_a_recipe_can_be_built(name):
     spec = FieldSpec("a", "categorical", 5)
     assert models.deepfm([spec], **recipe.model).count_params() > 0
     assert recipe.members > 1
+
+
+def test_the_recipes_are_those_that_the_kept_figures_were_measured_with():
+    """They were chosen on validation rows: whoever changes one must choose again."""
+    fit = {"epochs": 6, "batch_size": 1024, "learning_rate": 0.003, "decay": True}
+    small = {"k": 32, "units": (32,), "dropout": 0.3, "l2": 0.04}
+    large = {"k": 32, "units": (64,), "dropout": 0.2, "l2": 0.03}
+    assert best.RECIPES == {
+        "ml-100k": (small, fit, 5),
+        "ml-1m": (large, fit | {"batch_size": 8192}, 5),
+    }
+    fit = {"epochs": 16, "batch_size": 1024, "learning_rate": 0.01, "decay": True}
+    plain = {"k": 16, "units": (64, 64), "dropout": 0.5}
+    assert best.PLAIN == {
+        "ml-100k": (plain | {"l2": 0.08}, fit, 5),
+        "ml-1m": (plain | {"l2": 0.05}, fit | {"batch_size": 4096}, 5),
+    }
+
+
+@pytest.mark.parametrize(
+    "recipe", [*best.RECIPES.values(), *best.PLAIN.values()], ids=str
+)
+def test_a_recipe_has_arguments_of_models_and_trainings_alone(recipe):
+    inspect.signature(best.models.deepfm).bind([], **recipe.model)
+    inspect.signature(training.fit).bind(None, None, **recipe.fit)
+
+
+def test_the_fields_are_those_of_the_course_and_four_histories():
+    assert [*best.FIELDS] == [*training.MOVIELENS, *best.HISTORIES]
+    assert [*best.HISTORIES] == ["liked", "disliked", "fans", "critics"]
+
+
+def test_a_model_starts_at_the_mean_of_what_it_is_trained_on(data, monkeypatch):
+    monkeypatch.setattr(training, "fit", lambda *given, **how: None)
+    model = best.train(data, SMALL, seed=0)
+    start = model.get_layer("first_order").get_weights()[0]
+    assert start == pytest.approx(data.train.y.mean())
+
+
+def test_a_model_is_trained_as_the_recipe_and_the_seed_say(data, monkeypatch):
+    asked = []
+    monkeypatch.setattr(training, "fit", lambda *given, **how: asked.append(how))
+    best.train(data, SMALL, seed=3)
+    assert asked == [SMALL.fit | {"seed": 3}]
