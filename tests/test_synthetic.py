@@ -92,3 +92,48 @@ def test_the_rows_are_fields_of_the_three_kinds_and_can_be_encoded(planted):
     assert {*synthetic.KINDS.values()} == {CATEGORICAL, MULTI, NUMERIC}
     x = FieldEncoder(synthetic.KINDS).fit(planted.rows).transform(planted.rows)
     assert {len(values) for values in x.values()} == {SIZES["n"]}
+
+
+def test_the_rows_of_the_course_have_the_size_and_the_scales_that_are_told():
+    """What notebooks 02 and 03 plant: all defaults."""
+    planted = synthetic.planted_fm()
+    rows, terms = planted.rows, planted.terms
+    assert len(rows) == len(terms) == 40_000
+    assert sorted(rows.user_id.unique()) == [*range(1, 151)]
+    assert sorted(rows.movie_id.unique()) == [*range(1, 101)]
+    assert planted.w0 == 3.0
+    assert terms.noise.std() == pytest.approx(0.1, rel=0.02)
+    assert {np.shape(v) for t in planted.vectors.values() for v in t.values()} == {(2,)}
+    pd.testing.assert_frame_equal(rows, synthetic.planted_fm(seed=0).rows)
+
+
+def test_weights_and_vectors_have_the_scale_that_is_told():
+    planted = synthetic.planted_fm(n=10, n_users=4000, interactions=4.0, seed=3)
+    weights = np.array([*planted.weights["user_id"].values()])
+    vectors = np.array([*planted.vectors["user_id"].values()])
+    assert len(weights) == len(vectors) == 4000
+    assert abs(weights.mean()) < 0.02 and weights.std() == pytest.approx(0.2, rel=0.05)
+    assert abs(vectors.mean()) < 0.05 and vectors.std() == pytest.approx(1.0, rel=0.05)
+
+
+def test_movies_have_years_of_1930_to_2000_and_up_to_three_genres():
+    movies = synthetic.planted_fm(n=20_000, n_movies=2000, seed=1).rows
+    assert (movies.year.min(), movies.year.max()) == (1930, 2000)
+    assert movies.year.dtype == "float64"
+    assert {*movies.genres.map(len)} == {0, 1, 2, 3}
+    assert {g for genres in movies.genres for g in genres} == {*synthetic.GENRES}
+    assert all(len({*genres}) == len(genres) for genres in movies.genres.unique())
+    assert {*movies.gender} == {"F", "M"}
+    assert [*movies] == ["user_id", "movie_id", "gender", "genres", "year", "rating"]
+
+
+def test_every_value_has_a_weight_and_a_vector(planted):
+    values = {
+        "user_id": [*range(1, 13)],
+        "movie_id": [*range(1, 10)],
+        "gender": ["F", "M"],
+        "genres": ["Action", "Comedy", "Drama", "Horror", "Musical", "Western"],
+        "year": ["x"],
+    }
+    for found in (planted.weights, planted.vectors):
+        assert {field: [*table] for field, table in found.items()} == values
