@@ -144,7 +144,7 @@ def test_the_recipes_are_those_that_the_kept_figures_were_measured_with():
     "recipe", [*best.RECIPES.values(), *best.PLAIN.values()], ids=str
 )
 def test_a_recipe_has_arguments_of_models_and_trainings_alone(recipe):
-    inspect.signature(best.models.deepfm).bind([], **recipe.model)
+    inspect.signature(models.deepfm).bind([], **recipe.model)
     inspect.signature(training.fit).bind(None, None, **recipe.fit)
 
 
