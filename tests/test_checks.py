@@ -185,3 +185,18 @@ def test_bounds_are_read_by_data_set_and_key(tmp_path):
     assert checks.load_bounds("ml-1m", path) == {}
     with pytest.raises(KeyError, match="ml-25m"):
         checks.load_bounds("ml-25m", path)
+
+
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        (checks.equal, (..., 1)),
+        (checks.equal, (np.ones(2), ...)),
+        (checks.within, (..., (0, 1))),
+        (checks.less, (..., 1)),
+        (checks.less, (1, ...)),
+    ],
+)
+def test_an_answer_that_is_not_given_is_open(check, values, capsys):
+    check("a claim", *values)
+    assert capsys.readouterr().out == "open: a claim\n"
