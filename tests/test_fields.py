@@ -639,3 +639,16 @@ def test_another_log_gives_another_encoder_of_the_same_meaning():
 def test_a_log_needs_a_history():
     with pytest.raises(ValueError, match="No field is a History"):
         FieldEncoder(KINDS).fit(table()).with_log(table())
+
+
+def test_nothing_is_encoded_or_described_before_training_rows_were_seen():
+    encoder = FieldEncoder(KINDS)
+    for ask in (encoder.transform, lambda rows: encoder.specs):
+        with pytest.raises(ValueError, match="learned nothing yet: call fit"):
+            ask(table())
+
+
+@pytest.mark.parametrize("kind", [[], {}, 5, None, "text"], ids=repr)
+def test_what_is_no_kind_is_refused_with_its_field(kind):
+    with pytest.raises(ValueError, match="Field 'user' is .*A field is one of"):
+        FieldEncoder({"user": kind})

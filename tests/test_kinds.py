@@ -662,3 +662,13 @@ def test_numpy_scalars_are_settings_that_can_be_saved():
     assert History("u", "i", "r", at_least=np.float32(4)).at_least == 4.0
     logs = fitted(Numeric(log=np.True_, intervals=np.int8(2)), [1, 2])
     assert '"log": true' in logs.to_json()
+
+
+def test_a_number_that_was_missing_in_one_frame_was_missing():
+    frames = [pd.DataFrame({"f": column}) for column in ([1.0, np.nan], [2.0, 3.0])]
+    for order in (frames, frames[::-1]):
+        encoder = FieldEncoder({"f": Numeric(missing="value", intervals=2)})
+        asked = pd.DataFrame({"f": [np.nan, 1.0]})
+        missing, there = encoder.fit(order).transform(asked)["f"].tolist()
+        assert missing != there
+        assert missing != [1]

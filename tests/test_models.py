@@ -453,6 +453,19 @@ def test_ids_beyond_a_table_are_refused_with_their_field():
     models.check_ids(model, {"a": np.array([[0], [4]], "int32")})
 
 
+def test_owners_and_items_beyond_the_lists_are_refused_with_their_field():
+    history = FieldSpec("liked", HISTORY, 4, 2, 3)
+    model = models.deepfm([history], k=2, units=(3,))
+    model.get_layer("liked.lists").lists.assign(np.ones((3, 4), "int8"))
+    models.check_ids(model, {"liked": np.array([[0, 3], [2, 0]], "int32")})
+    for ids in ([[1, 2], [3, 2]], [[1, 2], [-1, 2]]):
+        with pytest.raises(ValueError, match="'liked' has ids .*knows 0 to 2"):
+            models.check_ids(model, {"liked": np.array(ids, "int32")})
+    for ids in ([[1, 2], [1, 4]], [[1, 2], [1, -1]]):
+        with pytest.raises(ValueError, match="'liked' has ids .*knows 0 to 3"):
+            models.check_ids(model, {"liked": np.array(ids, "int32")})
+
+
 def test_weights_move_between_models_of_the_same_settings_only(x):
     one = shaken(models.deepfm(SPECS, k=2, units=(3,), dropout=0.5))
     two = models.deepfm(SPECS, k=2, units=(3,), dropout=0.5)

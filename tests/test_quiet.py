@@ -53,3 +53,16 @@ def test_keras_is_imported_without_a_word(backend):
     )
     done = run(code)
     assert (done.stdout, done.stderr) == (f"{backend}\n", "said\n")
+
+
+def test_nothing_is_left_open_and_only_errors_of_tensorflow_are_told():
+    code = (
+        "import keras, logging, os\n"
+        "from helpers import quiet\n"
+        "def lowest():\n"
+        "    new = os.dup(2); os.close(new); return new\n"
+        "before = lowest(); quiet.import_keras(); after = lowest()\n"
+        "print(after - before, logging.getLogger('tensorflow').level)\n"
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    )
+    assert run(code).stdout == "0 40\n3\n"

@@ -1,5 +1,6 @@
 """An exported predictor: one file that answers where there is no Keras."""
 
+import json
 import os
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def predictors() -> dict:
 @pytest.fixture(scope="module")
 def folder(predictors, tmp_path_factory):
     """Where each of them is exported."""
-    folder = tmp_path_factory.mktemp("exported") / "nested"
+    folder = tmp_path_factory.mktemp("exported") / "nested" / "deeper"
     for name, one in predictors.items():
         one.export(folder / f"{name}.onnx")
     return folder
@@ -214,3 +215,9 @@ def test_an_export_takes_the_place_of_a_file(predictors, tmp_path):
     predictors["clicks"].export(path)
     assert Scorer(path).target == predictors["clicks"].target
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_the_seal_does_not_ask_in_which_order_the_content_is_written():
+    content = json.loads(serve.sealed({"a": 1, "b": {"c": 2, "d": 3}}))
+    other = {"b": {"d": 3, "c": 2}, "a": 1}
+    assert json.loads(serve.sealed(other))[serve.SEAL] == content[serve.SEAL]

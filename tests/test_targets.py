@@ -341,3 +341,10 @@ def test_a_target_that_has_learned_nothing_says_so():
             ask(Amount("rating"))
     with pytest.raises(ValueError, match="Clicks has learned nothing yet"):
         _ = Clicks("bought").intercept
+
+
+def test_a_click_is_as_likely_as_the_sigmoid_of_the_raw_output_says():
+    raw = np.array([-2.0, -0.5, 0.0, 0.5, 2.0])
+    assert Clicks("bought").answer(raw) == pytest.approx(
+        1 / (1 + np.exp(-raw)), rel=1e-12
+    )

@@ -481,3 +481,9 @@ def test_a_table_is_made_of_a_dict_or_a_list_of_dicts():
     for odd in (None, "a", [1], pd.Series([1])):
         with pytest.raises(ValueError, match="a dict"):
             values.table(odd)
+
+
+def test_every_row_of_another_kind_than_training_had_is_counted():
+    found = values.distinct(pd.Series([1, 2], name="c"))
+    with pytest.raises(ValueError, match="'c' does not hold text.* in 2 of 2 rows"):
+        values.check_one_kind(found, "text")

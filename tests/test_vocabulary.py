@@ -35,6 +35,12 @@ def test_nothing_missing_leaves_no_word_of_it():
     assert None not in frequency
 
 
+def test_a_column_of_no_rows_adds_nothing():
+    frequency: Counter = Counter({"a": 1})
+    vocabulary.tally(frequency, found())
+    assert frequency == {"a": 1}
+
+
 def test_known_are_those_seen_often_enough_in_their_order():
     frequency = Counter({"b": 2, "a": 1, "c": 3, None: 9})
     assert vocabulary.known(frequency) == ["a", "b", "c"]
