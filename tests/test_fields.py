@@ -652,3 +652,12 @@ def test_nothing_is_encoded_or_described_before_training_rows_were_seen():
 def test_what_is_no_kind_is_refused_with_its_field(kind):
     with pytest.raises(ValueError, match="Field 'user' is .*A field is one of"):
         FieldEncoder({"user": kind})
+
+
+def test_fields_and_lists_have_a_fingerprint_each_of_16_hex_digits():
+    encoder = FieldEncoder(EVERY).fit(draw(80))
+    other = encoder.with_log(draw(60, 3))
+    assert other.fingerprint == encoder.fingerprint
+    assert other.lists_fingerprint != encoder.lists_fingerprint
+    for found in (encoder.fingerprint, encoder.lists_fingerprint):
+        assert len(bytes.fromhex(found)) == 8
