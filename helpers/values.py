@@ -324,4 +324,7 @@ def _can_be_hashed(value) -> bool:
 
 def name_of(value) -> str:
     """What kind of thing a value is, for a message."""
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "nothing"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiouAEIO" else f"a {name}"

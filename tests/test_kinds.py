@@ -672,3 +672,8 @@ def test_a_number_that_was_missing_in_one_frame_was_missing():
         missing, there = encoder.fit(order).transform(asked)["f"].tolist()
         assert missing != there
         assert missing != [1]
+
+
+def test_lists_of_strangers_are_told_with_their_column():
+    with pytest.warns(UserWarning, match="Column 'f': none of its 2"):
+        assert encoded("multi-categorical", [["a"]], [["x", "y"]]) == [[1, 1]]

@@ -487,3 +487,8 @@ def test_every_row_of_another_kind_than_training_had_is_counted():
     found = values.distinct(pd.Series([1, 2], name="c"))
     with pytest.raises(ValueError, match="'c' does not hold text.* in 2 of 2 rows"):
         values.check_one_kind(found, "text")
+
+
+def test_what_kind_of_thing_a_value_is():
+    found = [*map(values.name_of, (None, 1, 2.0, pd.Index(["a"])))]
+    assert found == ["nothing", "an int", "a float", "an Index"]
