@@ -661,3 +661,7 @@ def test_fields_and_lists_have_a_fingerprint_each_of_16_hex_digits():
     assert other.lists_fingerprint != encoder.lists_fingerprint
     for found in (encoder.fingerprint, encoder.lists_fingerprint):
         assert len(bytes.fromhex(found)) == 8
+
+
+def test_kinds_have_the_names_that_saved_fields_are_read_by():
+    assert [*fields.KINDS] == ["numeric", "categorical", "multi-categorical", "history"]

@@ -291,3 +291,11 @@ def test_a_table_that_is_too_large_is_refused_and_says_what_to_do(monkeypatch):
         fitted()
     monkeypatch.setattr("helpers.history.LARGEST", 18)
     fitted()
+
+
+def test_a_table_takes_two_gib_at_most_without_being_built():
+    n = 47_000
+    log = pd.DataFrame({"user": np.arange(n), "film": np.arange(n), "rating": 5.0})
+    says = f"{n} values of 'user' times {n} of 'film' are a table of 2.1 GiB, 2 at most"
+    with pytest.raises(ValueError, match=says):
+        FieldEncoder({"liked": History("user", "film")}).fit(log)
