@@ -337,6 +337,16 @@ def test_settings_that_json_cannot_hold_are_refused(small):
         Predictor(own.models, own.encoder, own.target, {"k": SPLIT._asdict})
 
 
+def test_a_predictor_has_one_model_where_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(training, "fit", lambda *a, **k: None)
+    data = training.prepare(SPLIT, FEW, Stars())
+    for found in (
+        Predictor.train(SPLIT, FEW, Stars(), SMALL),
+        Predictor.trained(data, SMALL),
+    ):
+        assert len(found.models) == 1
+
+
 def test_a_predictor_has_a_model(small):
     with pytest.raises(ValueError, match="needs a model"):
         Predictor([], small["stars"].encoder, small["stars"].target, {})
