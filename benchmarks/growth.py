@@ -1,23 +1,23 @@
 """How cost grows: with rows, and with the ids of one field.
 
-    python -m benchmarks.growth [rows|ids|accuracy ...]
+    python -m benchmarks.growth [rows|ids|accuracy ...] [--anew]
 
 rows: 10^4 to 10^7 random rows in ml-1m's shape: seconds to encode, seconds an epoch,
 peak memory. ids: a step of 2,048 rows with 10^4 to 10^7 ids in one field, by Keras'
 Adam, ours and RowAdam. accuracy: the DeepFM of notebook 05 on the validation rows of
-ml-100k by Adam and by RowAdam, whose rate is chosen on seed 0. Each size runs in a
-process of its own; the memory is its peak, libraries included.
+ml-100k by Adam and by RowAdam, whose rate is chosen on seed 0. Each size is a trial in
+a process of its own: see trials. The memory is its peak, libraries included.
 """
 
 import resource
-import statistics
-import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import results, turns
+from benchmarks import results, trials, turns
+from helpers import comparisons
 from helpers.fields import CATEGORICAL, FIRST, FieldSpec
 from helpers.splits import Split
 
@@ -26,6 +26,7 @@ IDS = [10**4, 10**5, 10**6, 10**7]
 BATCH, K, UNITS = 2048, 16, (64, 64)
 STEPS = 30
 SET = "ml-100k"  # of accuracy
+SEEDS, RATES = range(5), (0.005, 0.01, 0.02)
 OPTIMIZERS = ("keras.Adam", "Adam", "RowAdam")
 
 
@@ -129,23 +130,23 @@ def slope(sizes: list[int], costs: list[float]) -> float:
     return float(np.diff(np.log(costs[-2:]))[0] / np.diff(np.log(sizes[-2:]))[0])
 
 
-def grow_rows() -> dict:
+def grow_rows(alone: Callable) -> dict:
     """All sizes of ROWS."""
     found = {}
     for n in ROWS:
-        found[str(n)] = turns.alone(with_rows, n)
+        found[str(n)] = alone(with_rows, n)
         print(f"{n:>10,} rows {found[str(n)]}", flush=True)
     for key in ("encode", "epoch", "peak_gib"):
         found[f"slope_{key}"] = slope(ROWS, [found[str(n)][key] for n in ROWS])
     return found
 
 
-def grow_ids() -> dict:
+def grow_ids(alone: Callable) -> dict:
     """All sizes of IDS by all OPTIMIZERS, in turn."""
     found = {name: {} for name in OPTIMIZERS}
     for n in IDS:
         for name in OPTIMIZERS:
-            found[name][str(n)] = turns.alone(with_ids, n, name)
+            found[name][str(n)] = alone(with_ids, n, name)
             print(f"{n:>10,} ids {name:10} {found[name][str(n)]}", flush=True)
     for sizes in found.values():
         medians = [sizes[str(n)]["median"] for n in IDS]
@@ -154,39 +155,54 @@ def grow_ids() -> dict:
     return found
 
 
-def compare_accuracy(seeds=range(5), rates=(0.005, 0.01, 0.02)) -> dict:
+def compare_accuracy(alone: Callable, seeds=SEEDS, rates=RATES) -> dict:
     """Adam and RowAdam on the same splits, each with its best rate on seed 0."""
     found = {}
     for name in OPTIMIZERS[1:]:
-        tried = {rate: turns.alone(accuracy, name, rate, 0) for rate in rates}
+        tried = {rate: alone(accuracy, name, rate, 0) for rate in rates}
         rate = min(tried, key=tried.get)
-        others = [turns.alone(accuracy, name, rate, seed) for seed in seeds if seed]
+        others = [alone(accuracy, name, rate, seed) for seed in seeds if seed]
         rmse = [tried[rate], *others]
         found[name] = {"rate": rate, "tried": [*tried.items()], "valid_rmse": rmse}
         print(name, found[name], flush=True)
-    pairs = zip(*(found[n]["valid_rmse"] for n in ("RowAdam", "Adam")), strict=True)
-    difference = [a - b for a, b in pairs]
-    found["row_minus_adam"] = {
-        "mean": statistics.mean(difference),
-        "sd": statistics.stdev(difference),
-    }
+    found["row_minus_adam"] = row_minus_adam(found)
     print(found["row_minus_adam"])
     return found
 
 
+def row_minus_adam(found: dict) -> dict:
+    """What comparisons.compare() says of them on validation rows.
+
+    found: valid_rmse of either, a number a split, trained on eight times as many rows
+    """
+    rmse = {name: found[name]["valid_rmse"] for name in ("Adam", "RowAdam")}
+    (row,) = comparisons.compare(
+        rmse, [("RowAdam", "Adam")], test_to_train=1 / 8
+    ).to_dict("records")
+    return row | {"outlying": [*row["outlying"]]}
+
+
 WHAT = {"rows": grow_rows, "ids": grow_ids, "accuracy": compare_accuracy}
+COUNTS = {
+    "rows": len(ROWS),
+    "ids": len(IDS) * len(OPTIMIZERS),
+    "accuracy": 2 * (len(RATES) + len(SEEDS) - 1),
+}
 
 
 def main(*names: str) -> None:
     """Measure what is named, or all, and keep it; the rest stays as it was."""
     kept = results.read("growth", "synthetic")
     figures = kept["figures"] if kept and names else {}
-    for name in names or WHAT:
-        figures[name] = WHAT[name]()
+    names = names or (*WHAT,)
+    total = sum(COUNTS[name] for name in names)
+    alone = trials.Trials("growth", "synthetic", total).alone
+    for name in names:
+        figures[name] = WHAT[name](alone)
         settings = {"batch": BATCH, "k": K, "units": UNITS, "steps": STEPS}
         out = results.write("growth", "synthetic", figures, **settings)
     print(out)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*trials.words())

@@ -6,15 +6,20 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
-from benchmarks import growth, results, turns
+from benchmarks import growth, results
 from helpers import best, fields, models, optimizers, splits, training
+
+
+def alone(call, *args):
+    """In place of Trials.alone."""
+    return call(*args)
 
 
 @pytest.fixture
 def here(monkeypatch, tmp_path):
-    """No process but this one, and results beside those of the course."""
-    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
+    """Results beside those of the course."""
     monkeypatch.setattr(results, "RESULTS", tmp_path)
 
 
@@ -192,7 +197,7 @@ def test_rows_grow_by_slopes(here, monkeypatch, capsys):
     monkeypatch.setattr(
         growth, "with_rows", lambda n: {"encode": n, "epoch": epochs[n], "peak_gib": 2}
     )
-    assert growth.grow_rows() == {
+    assert growth.grow_rows(alone) == {
         "10": {"encode": 10, "epoch": 7, "peak_gib": 2},
         "100": {"encode": 100, "epoch": 1, "peak_gib": 2},
         "10000": {"encode": 10_000, "epoch": 10, "peak_gib": 2},
@@ -216,7 +221,7 @@ def test_ids_grow_by_each_optimizer_in_turn(here, monkeypatch, capsys):
 
     monkeypatch.setattr(growth, "IDS", sizes)
     monkeypatch.setattr(growth, "with_ids", with_ids)
-    found = growth.grow_ids()
+    found = growth.grow_ids(alone)
     assert asked == [*itertools.product(sizes, powers)]
     for name, power in powers.items():
         assert found[name] == {
@@ -242,7 +247,7 @@ def test_rates_are_chosen_on_one_seed_and_compared_on_all(here, monkeypatch, cap
         return 0.9 + abs(rate - lowest[name]) - better
 
     monkeypatch.setattr(growth, "accuracy", accuracy)
-    found = growth.compare_accuracy(seeds=range(3))
+    found = growth.compare_accuracy(alone, seeds=range(3))
     assert asked == [
         *(("Adam", rate, 0) for rate in (0.005, 0.01, 0.02)),
         *(("Adam", 0.01, seed) for seed in (1, 2)),
@@ -254,24 +259,44 @@ def test_rates_are_chosen_on_one_seed_and_compared_on_all(here, monkeypatch, cap
     tried = dict(found["Adam"]["tried"])
     assert tried == pytest.approx({0.005: 0.905, 0.01: 0.9, 0.02: 0.91})
     assert found["row_minus_adam"] == {
-        "mean": pytest.approx(-0.01),
-        "sd": pytest.approx(0.01),
+        "difference": pytest.approx(-0.01),
+        "half_width": pytest.approx(
+            stats.t.ppf(0.975, 2) * 0.01 * (1 / 3 + 1 / 8) ** 0.5
+        ),
+        "p": pytest.approx(2 * stats.t.cdf(-1 / (1 / 3 + 1 / 8) ** 0.5, 2)),
+        "p_small": pytest.approx(stats.t.cdf(0.7 / (1 / 3 + 1 / 8) ** 0.5, 2)),
+        "outcome": "not shown",
+        "outlying": [],
     }
     said = capsys.readouterr().out.splitlines()
-    assert [line.split(" ")[0] for line in said] == ["Adam", "RowAdam", "{'mean':"]
+    assert [line.split(" ")[0] for line in said] == [
+        "Adam",
+        "RowAdam",
+        "{'difference':",
+    ]
 
 
 def test_five_seeds_where_nobody_says_how_many(here, monkeypatch):
-    monkeypatch.setattr(growth, "accuracy", lambda name, rate, seed: 0.9 + 0.01 * seed)
-    found = growth.compare_accuracy()
+    slower = {"Adam": 0.01, "RowAdam": 0.02}
+    monkeypatch.setattr(
+        growth, "accuracy", lambda name, rate, seed: 0.9 + slower[name] * seed
+    )
+    asked = []
+
+    def counted(call, *args):
+        asked.append(args)
+        return call(*args)
+
+    found = growth.compare_accuracy(counted)
+    assert len(asked) == growth.COUNTS["accuracy"]
     assert found["Adam"]["valid_rmse"] == pytest.approx([0.9, 0.91, 0.92, 0.93, 0.94])
 
 
 def test_what_is_named_is_measured_and_the_rest_stays(here, monkeypatch, capsys):
-    what = {"rows": lambda: 1, "ids": lambda: 2, "accuracy": lambda: 3}
+    what = {name: lambda alone, i=i: i for i, name in enumerate(growth.WHAT, 1)}
     monkeypatch.setattr(growth, "WHAT", what)
     growth.main("rows", "ids")
-    what["ids"] = lambda: 20
+    what["ids"] = lambda alone: 20
     growth.main("ids")
     kept = results.read("growth", "synthetic")
     assert kept["figures"] == {"rows": 1, "ids": 20}
@@ -305,6 +330,7 @@ def test_what_is_kept_was_measured_as_the_program_would():
     assert [*figures["ids"]] == [*growth.OPTIMIZERS]
     for found in figures["ids"].values():
         assert [int(key) for key in found if key.isdecimal()] == growth.IDS
+    assert {*growth.COUNTS} == {*growth.WHAT}
     assert growth.WHAT == {
         "rows": growth.grow_rows,
         "ids": growth.grow_ids,
