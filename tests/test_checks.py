@@ -141,6 +141,31 @@ def test_a_bound_that_is_no_interval_holds_nothing(bound):
     assert "is outside" in fails(checks.within, 0.5, bound)
 
 
+def test_a_bound_leaves_out_what_it_beats(capsys):
+    for beaten in (0.79, np.float32(0.91), 0):
+        checks.within("a claim", 0.85, Bound(0.8, 0.9), beats=beaten)
+    assert capsys.readouterr().out == "holds: a claim\n" * 3
+    for beaten in (0.8, 0.9):
+        with pytest.raises(AssertionError, match=rf"\[0.8, 0.9\] holds {beaten} too"):
+            checks.within("a claim", 0.85, (0.8, 0.9), beats=beaten)
+
+
+def test_a_bound_that_is_measured_is_written_down_not_held(
+    tmp_path, monkeypatch, capsys
+):
+    record = tmp_path / "record"
+    monkeypatch.setenv("COURSE_RECORD", str(record))
+    bounds = checks.load_bounds("ml-100k")
+    checks.within("a claim", np.float32(0.5), bounds["05.new"], beats=1)
+    checks.within("a claim", 0.25, bounds["05.other"])
+    checks.within("a claim", 1, (0, 2))  # no bound of the course
+    with pytest.raises(AssertionError):
+        checks.within("a claim", 3, (0, 2))
+    lines = record.read_text("utf-8").splitlines()
+    assert lines == ['["05.new", 0.5, 1.0]', '["05.other", 0.25, null]']
+    assert capsys.readouterr().out == "holds: a claim\n"
+
+
 def test_one_number_is_below_another(capsys):
     checks.less("a claim", 0.85, keras.ops.array(0.9))
     assert capsys.readouterr().out == "holds: a claim\n"
@@ -181,7 +206,8 @@ def test_bounds_are_read_by_data_set_and_key(tmp_path):
     entry = {"low": 0.8, "high": 0.9, "mean": 0.85, "seeds": [0, 1, 2, 3, 4]}
     path = tmp_path / "bounds.json"
     path.write_text(json.dumps({"ml-100k": {"05.deepfm": entry}, "ml-1m": {}}), "utf-8")
-    assert checks.load_bounds("ml-100k", path) == {"05.deepfm": Bound(0.8, 0.9)}
+    found = checks.load_bounds("ml-100k", path)
+    assert found == {"05.deepfm": Bound(0.8, 0.9, "05.deepfm")}
     assert checks.load_bounds("ml-1m", path) == {}
     with pytest.raises(KeyError, match="ml-25m"):
         checks.load_bounds("ml-25m", path)

@@ -2,25 +2,15 @@
 
 import datetime
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import measure_bounds
 import nbformat
-import pandas as pd
 import pytest
-from measure_bounds import (
-    BASELINES,
-    BOUNDS,
-    LEFT_OUT,
-    MOVIE_MEAN,
-    code_cells,
-    measure,
-    write,
-)
-from nbclient.exceptions import CellExecutionError
+from measure_bounds import BOUNDS, measure, with_seed, write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers import checks
@@ -29,56 +19,22 @@ ROOT = Path(__file__).resolve().parent.parent
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def book(*cells) -> nbformat.NotebookNode:
+def book(path: Path, *cells: str) -> Path:
     """A notebook: a cell that starts with a # is text."""
     new = {True: new_markdown_cell, False: new_code_cell}
-    return new_notebook(cells=[new[c.startswith("#")](c) for c in cells])
+    cells = [new[c.startswith("#")](c) for c in cells]
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
 
 
-# What runs --------------------------------------------------------------------------
+# What runs and is measured ----------------------------------------------------------
 
-
-def test_sections_that_measure_nothing_are_left_out():
-    out = LEFT_OUT[0]
-    nb = book(
-        *("a", f"# {out}", "b", "## Stays", "c", f"## {out}\n\nText.", "no"),
-        *("### Within it", "no", f"text\n\n## {out}", "no", "## Stays", "d"),
-        *(f"### {out}", "e", "## Exercises", "no"),
-    )
-    nb.cells[9] = new_markdown_cell("text\n\n## Stays")  # no heading of a section
-    assert [cell.source for cell in code_cells(nb)] == [*"abcde"]
-
-
-def test_each_section_left_out_is_in_the_course():
-    headings = {
-        cell.source.splitlines()[0].removeprefix("## ")
-        for path in COURSE
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "markdown" and cell.source.startswith("## ")
-    }
-    assert {*LEFT_OUT} - headings == set()
-    assert len({*LEFT_OUT}) == len(LEFT_OUT)
-
-
-# What is measured -------------------------------------------------------------------
-
-SETUP = """\
-import os
-from types import SimpleNamespace
-
-def within(claim, value, bound):
-    low, high = bound
-    assert low <= value <= high, claim
-    print("held:", claim)
-
-checks = SimpleNamespace(within=within, load_bounds=lambda name: {})"""
-SEEDED = 'import os\nSEED = 0\nNOT_SEED = 0\nbounds = checks.load_bounds("ml-100k")'
+SETUP = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom helpers import checks"
+SEEDED = 'SEED = 0\nNOT_SEED = 0\nbounds = checks.load_bounds("ml-1m")'
 MEASURED = """\
-checks.within("a", 10 + SEED + NOT_SEED, bounds["02.first_order"])
-checks.within("b", 5, (4, 6))
+checks.within("a", 10 + SEED + NOT_SEED, bounds["02.first_order"], beats=3)
 checks.within("c", 1, bounds["02.other"])
 assert (os.environ["MOVIELENS"], os.environ["COURSE_SMALL"]) == ("ml-1m", "1")
-rmse = {"mean of the movie": 3}
 assert os.path.exists("here")"""
 
 
@@ -91,23 +47,25 @@ def surroundings(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_notebook_is_measured_with_a_seed(surroundings):
-    path = surroundings / "02_x.ipynb"
-    nb = book(SETUP, SEEDED, MEASURED, "## Exercises", "1 / 0")
-    nbformat.write(nb, path)
+def test_a_notebook_is_measured_with_a_seed_up_to_its_last_bound(surroundings, capsys):
+    cells = (SETUP, SEEDED, "# Text", MEASURED, "raise SystemExit('too far')")
+    path = book(surroundings / "02_x.ipynb", *cells)
     before = path.read_bytes()
-    assert measure(path, "ml-1m", 3) == (
-        {"02.first_order": 13.0, "02.other": 1.0},
-        {"02.first_order": 3.0},
-    )
+    assert measure(path, "ml-1m", 3) == {
+        "02.first_order": (13.0, 3.0),
+        "02.other": (1.0, None),
+    }
+    assert capsys.readouterr().out == ""
     assert path.read_bytes() == before
+    assert "COURSE_RECORD" not in os.environ
 
 
-def test_a_plain_bound_still_bites(surroundings):
-    path = surroundings / "02_x.ipynb"
-    nbformat.write(book(SETUP, SEEDED, 'checks.within("b", 7, (4, 6))'), path)
-    with pytest.raises(CellExecutionError, match="AssertionError"):
-        measure(path, "ml-1m", 0)
+def test_a_check_that_fails_with_a_seed_is_told_and_stops_nothing(surroundings, capsys):
+    fails = 'checks.within("b", 7, (4, 6))'
+    path = book(surroundings / "02_x.ipynb", SETUP, SEEDED, fails, MEASURED)
+    assert {*measure(path, "ml-1m", 1)} == {"02.first_order", "02.other"}
+    said = "02_x.ipynb, seed 1: AssertionError: fails: b\n7 is outside [4, 6]\n"
+    assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize(
@@ -117,48 +75,24 @@ def test_a_plain_bound_still_bites(surroundings):
         ["SEED = 0", "SEED = 0"],
         ["SEED = 00"],
         ["SEED = 0  # comment"],
-        ["## Exercises", "SEED = 0"],
         ["SEED = 0\nx = 1\nSEED = 0"],
         ["OTHER_SEED = 0", " SEED = 0"],
     ],
 )
-def test_the_seed_is_set_in_exactly_one_place(surroundings, cells):
-    path = surroundings / "02_x.ipynb"
-    nbformat.write(book("pass", *cells), path)
+def test_the_seed_is_set_in_exactly_one_place(tmp_path, cells):
     with pytest.raises(SystemExit) as ended:
-        measure(path, "ml-1m", 0)
+        with_seed(book(tmp_path / "02_x.ipynb", *cells, 'bounds["x"]'), 0)
     assert ended.value.code == "02_x.ipynb: one line `SEED = 0` is needed."
 
 
-# What is beaten ---------------------------------------------------------------------
-
-
-def test_what_a_bound_beats_is_what_the_file_says():
-    for entries in json.loads(checks.BOUNDS.read_text("utf-8")).values():
-        names = {key: entry["beats"]["name"] for key, entry in entries.items()}
-        assert names == {key: name for key, (name, _) in BASELINES.items()}
-
-
-def test_the_baselines_are_read_from_what_a_notebook_has():
-    score = SimpleNamespace(rmse=0.9)
-    rmse = {"mean of the movie": 0.98, "first order": 0.92}
-    train = pd.DataFrame({"movie_id": [1, 1, 2], "rating": [3.0, 5.0, 2.0]})
-    test = pd.DataFrame({"movie_id": [2, 1, 9], "rating": [4.0, 3.0, 1.0]})
-    test.index = [7, 3, 5]
-    parts = {"train": SimpleNamespace(rows=train), "test": SimpleNamespace(rows=test)}
-    there = {"rmse": rmse, "scores": {"first order": score}, "mean": 3.0}
-    there["data"] = SimpleNamespace(**parts)
-    found = {key: eval(wanted, dict(there)) for key, (_, wanted) in BASELINES.items()}
-    by_movie = ((2**2 + 1**2 + 2**2) / 3) ** 0.5
-    assert found == {
-        "02.first_order": 0.98,
-        "03.fm": 0.9,
-        "04.deep": 0.92,
-        "05.deepfm": pytest.approx(by_movie),
-        "05.var_first_order": 0,
-        "06.gain": 0,
-    }
-    assert BASELINES["05.deepfm"][1] == MOVIE_MEAN
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_every_notebook_with_a_bound_can_be_given_a_seed(path):
+    notebook = nbformat.read(path, as_version=4)
+    source = "\n".join(cell.source for cell in notebook.cells)
+    if "bounds[" in source:
+        found = "\n".join(cell.source for cell in with_seed(path, 7).cells)
+        assert found.splitlines().count("SEED = 7") == 1
+        assert found.count("bounds[") == source.count("bounds[")
 
 
 # What is written --------------------------------------------------------------------
@@ -171,8 +105,8 @@ def bounds(tmp_path, monkeypatch):
     return path
 
 
-def runs(key: str, values: list[float], beaten: list[float]) -> list[tuple]:
-    return [({key: v}, {key: b}) for v, b in zip(values, beaten, strict=True)]
+def runs(key: str, values: list[float], beaten: list) -> list[dict]:
+    return [{key: pair} for pair in zip(values, beaten, strict=True)]
 
 
 VALUES = [0.90, 0.91, 0.92, 0.93, 0.94]  # sd 0.0158, so the bound is 0.825 to 1.015
@@ -190,7 +124,7 @@ def test_a_bound_is_six_deviations_wide(bounds):
                 "sd": 0.015811,
                 "seeds": [0, 1, 2, 3, 4],
                 "values": VALUES,
-                "beats": {"name": "first order", "values": BEATEN},
+                "beats": {"values": BEATEN},
                 "date": datetime.date.today().isoformat(),
             }
         }
@@ -229,9 +163,16 @@ def test_a_bound_below_or_above_its_baseline_is_written(bounds):
 
 
 def test_a_bound_without_a_baseline_is_written_without_one(bounds):
-    write("ml-1m", "03", [({"03.other": v}, {}) for v in VALUES])
+    write("ml-1m", "03", runs("03.other", VALUES, [None] * 5))
     entry = json.loads(bounds.read_text("utf-8"))["ml-1m"]["03.other"]
     assert "beats" not in entry and entry["mean"] == 0.92
+
+
+def test_a_bound_that_a_run_did_not_reach_is_named(bounds):
+    measured = runs("03.fm", VALUES, BEATEN)
+    measured[3] = {}
+    with pytest.raises(SystemExit, match=r"^03.fm was not reached with seeds \[3\].$"):
+        write("ml-1m", "03", measured)
 
 
 def test_measuring_one_notebook_keeps_the_bounds_of_others(bounds):
@@ -251,7 +192,7 @@ def test_the_file_is_written_as_it_stands(bounds):
     assert BOUNDS == checks.BOUNDS
     text = BOUNDS.read_text("utf-8")
     bounds.write_text(text, "utf-8")
-    write("ml-1m", "99", [({}, {})] * 5)
+    write("ml-1m", "99", [{}] * 5)
     assert bounds.read_text("utf-8") == text
 
 
@@ -267,7 +208,7 @@ def test_the_program_measures_five_seeds_of_each_notebook(
     def measure(path, dataset, seed):
         asked.append((path.name, dataset, seed))
         key = {"02": "02.first_order", "03": "03.fm"}[path.name[:2]]
-        return {key: 0.9 + seed / 10_000}, {key: 1.0}
+        return {key: (0.9 + seed / 10_000, 1.0)}
 
     monkeypatch.setattr(measure_bounds, "ROOT", tmp_path)
     monkeypatch.setattr(measure_bounds, "measure", measure)
@@ -283,7 +224,7 @@ def test_the_program_measures_five_seeds_of_each_notebook(
         dataset: ["02.first_order", "03.fm"]
     }
     assert found[dataset]["03.fm"]["values"] == [0.9, 0.9001, 0.9002, 0.9003, 0.9004]
-    run = {"02.first_order": 0.9}, {"02.first_order": 1.0}
+    run = {"02.first_order": (0.9, 1.0)}
     assert capsys.readouterr().out.startswith(f"02_x {dataset} seed 0 {run}\n")
 
 
