@@ -1,7 +1,11 @@
 """The rules of the house for helpers/ and for the links of the READMEs."""
 
 import ast
+import json
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,18 @@ ARROWS = {
     "__init__": set(),
     "best": {"fields", "splits", "training"},
     "checks": set(),
+    "comparisons": set(),
     "datasets": {"sources", "formats"},
+    "explain": {
+        "fields",
+        "predictor",
+        "shapley",
+        "steps",
+        "targets",
+        "terms",
+        "values",
+    },
+    "explorer": {"explain", "fields", "steps", "values"},
     "export": {"models", "serve"},
     "feeding": set(),
     "fields": {"history", "kinds", "state", "values", "vocabulary"},
@@ -43,11 +58,14 @@ ARROWS = {
     "quiet": set(),
     "recommend": {"fields", "models", "targets", "training", "values"},
     "serve": {"fields", "targets", "values"},
+    "shapley": set(),
     "sources": set(),
     "splits": {"values"},
     "state": {"values"},
+    "steps": {"plots"},
     "synthetic": {"fields"},
     "targets": {"moments", "state", "values"},
+    "terms": {"fields", "history_layers", "models"},
     "training": {
         "feeding",
         "fields",
@@ -61,6 +79,7 @@ ARROWS = {
     "values": set(),
     "vocabulary": {"values"},
 }
+DOC = '"""A file."""\n\n'
 helper = pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.stem)
 
 
@@ -75,26 +94,6 @@ def imports(source: str) -> set[str]:
             names = {f"{module}.{alias.name}" for alias in node.names}
             found |= names if module == "helpers" else {module}
     return found
-
-
-def undocumented(source: str) -> list[str]:
-    """Public functions, classes and methods without a docstring; the module too."""
-    tree = ast.parse(source)
-    missing = [] if ast.get_docstring(tree) else ["module"]
-
-    def look(node: ast.AST, inside: str) -> None:
-        for child in node.body:
-            if isinstance(child, ast.FunctionDef | ast.ClassDef):
-                if child.name.startswith("_"):
-                    continue
-                overrides = isinstance(node, ast.ClassDef) and node.bases
-                if not ast.get_docstring(child) and not overrides:
-                    missing.append(inside + child.name)
-                if isinstance(child, ast.ClassDef):
-                    look(child, f"{inside}{child.name}.")
-
-    look(tree, "")
-    return missing
 
 
 def dead_links(text: str, folder: Path) -> list[str]:
@@ -118,34 +117,54 @@ def test_arrows_point_down(path):
     assert not wrong, f"helpers/{path.name} must not import {', '.join(sorted(wrong))}."
 
 
-@helper
-def test_no_helper_is_tied_to_one_backend(path):
-    tied = {name.split(".")[0] for name in imports(path.read_text("utf-8"))}
-    tied &= {"tensorflow", "jax", "torch"}
-    if path.stem in ("feeding", "optimizers"):
-        tied -= {"tensorflow"}  # tf.data, a fused kernel; elsewhere both do as Keras
-    assert not tied, f"helpers/{path.name} imports {', '.join(tied)}: use keras.ops."
-
-
-@helper
-def test_what_is_public_is_documented(path):
-    missing = undocumented(path.read_text("utf-8"))
-    assert not missing, f"helpers/{path.name}: no docstring: {', '.join(missing)}."
-
-
 @pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
 def test_links_of_a_readme_lead_somewhere(path):
     assert path.exists(), f"There is no {path.relative_to(ROOT)}."
     assert not dead_links(path.read_text("utf-8"), path.parent)
 
 
+def test_both_ways_of_set_up_install_the_helpers():
+    """make and venv read requirements.txt, and so does conda."""
+    required = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    assert "-e ." in required
+    assert "- -r requirements.txt" in (ROOT / "environment.yml").read_text("utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["setuptools"]["packages"] == ["helpers"]
+
+
 def test_the_rules_themselves_bite(tmp_path):
     source = "from . import fields\nfrom .layers import A\nimport helpers.models\n"
     assert imports(source) == {"helpers.fields", "helpers.layers", "helpers.models"}
     assert imports("from helpers import plots") == {"helpers.plots"}
-    assert imports("def f():\n    import tensorflow.math") == {"tensorflow.math"}
-    source = "class A:\n    'doc'\n    def f(self): pass\n    def _g(self): pass\n"
-    assert undocumented(source) == ["module", "A.f"]
     (tmp_path / "here.md").touch()
     text = '[a](here.md#x) [b](gone.md) ![c](x:y) `[d](no)` <img src="lost.svg">'
     assert dead_links(text, tmp_path) == ["gone.md", "lost.svg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "rules"),
+    [
+        ("helpers/a.py", "import keras as keras\n", {"D100"}),
+        ("helpers/a.py", DOC + "def _():\n    import jax.numpy as jax\n", {"TID251"}),
+        ("helpers/a.py", DOC + "def f(): ...\n", {"D103"}),
+        ("helpers/a.py", DOC + "class A:\n    def f(self): ...\n", {"D101", "D102"}),
+        ("helpers/a.py", DOC + "import torch as torch\n", {"TID251"}),
+        ("helpers/a.py", DOC + "from tensorflow import math as m\n", {"TID251"}),
+        ("helpers/optimizers.py", DOC + "import tensorflow as tensorflow\n", set()),
+        ("tests/a.py", "import jax as jax\n\n\ndef test_a(): ...\n", set()),
+    ],
+)
+def test_the_linter_wants_docstrings_and_no_backend_in_helpers(name, source, rules):
+    command = [sys.executable, "-m", "ruff", "check", "--output-format=json"]
+    command += ["--stdin-filename", ROOT / name, "-"]
+    how = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 60}
+    done = subprocess.run(command, input=source, **how)
+    found = {problem["code"] for problem in json.loads(done.stdout)}
+    assert {code for code in found if code[0] in "DT"} == rules
+
+
+def test_a_package_is_required_once():
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    names = [re.match(r"[\w-]+", line)[0] for line in lines if line[:1].isalpha()]
+    assert "scipy" in names
+    assert len(names) == len({*names})

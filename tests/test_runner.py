@@ -8,11 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -20,7 +18,7 @@ import run_notebooks
 from kernel import Client
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from run_notebooks import Failed, Progress
+from run_notebooks import Failed
 from tidy import METADATA
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,8 +114,8 @@ def test_progress_is_plain_where_there_is_no_terminal(broken):
     _, done = broken
     lines = done.stdout.splitlines()
     assert "\r" not in done.stdout
-    assert lines[0].split() == ["00_a", "cell", "0/2", "0:00"]
-    assert lines[-1].split()[:3] == ["01_b", "cell", "2/2"]
+    assert lines == ["00_a", "01_b"]
+    assert "cell 0/2" not in done.stderr
 
 
 def test_in_place_stores_outputs_and_only_those_of_the_chosen(tmp_path):
@@ -276,6 +274,15 @@ def test_a_kernel_ends_with_its_notebook(tmp_path, source):
         os.kill(int(nb.cells[0].outputs[0].text), 0)
 
 
+def test_a_notebook_in_any_folder_has_the_helpers_of_this_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "mine.py").touch()
+    asks = new_code_cell("import helpers, mine\nprint(helpers.__file__)")
+    nb = new_notebook(cells=[asks])
+    Client(nb, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert nb.cells[0].outputs[0].text == f"{ROOT / 'helpers' / '__init__.py'}\n"
+
+
 # Data -------------------------------------------------------------------------------
 
 
@@ -327,89 +334,23 @@ def test_a_fault_in_loading_is_a_failure_too(get_data, capfd):
 # Progress ---------------------------------------------------------------------------
 
 
-class Screen(io.StringIO):
-    """Standard output that says whether it is a terminal."""
+class Terminal(io.StringIO):
+    """Standard output that is a terminal."""
 
-    def __init__(self, terminal: bool):
-        super().__init__()
-        self.isatty = lambda: terminal
-        self.flushed = 0
-
-    def flush(self) -> None:
-        self.flushed = len(self.getvalue())
+    def isatty(self) -> bool:
+        return True
 
 
-@pytest.fixture
-def screen(monkeypatch):
-    def use(terminal: bool) -> Screen:
-        monkeypatch.setattr(sys, "stdout", Screen(terminal))
-        return sys.stdout
-
-    return use
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    fake = SimpleNamespace(now=1000.0, monotonic=lambda: fake.now)
-    monkeypatch.setattr(run_notebooks, "time", fake)
-    return fake
-
-
-def test_a_line_on_a_terminal_is_rewritten(screen, clock):
-    out = screen(terminal=True)
-    progress = Progress("00_a", 12)
-    assert progress.pause == 1.0
-    progress.show()
-    clock.now += 65.9
-    progress.begins(cell=new_code_cell("x"), cell_index=3)
-    clock.now += 600
-    progress.begins(cell=new_code_cell("y"), cell_index=7)
-    progress.show(last=True)
-    assert out.getvalue() == (
-        f"\r{'00_a':28}  cell 0/12  0:00\r{'00_a':28}  cell 1/12  1:05"
-        f"\r{'00_a':28}  cell 2/12  11:05\r{'00_a':28}  cell 2/12  11:05\n"
-    )
-    assert out.flushed == len(out.getvalue())
-    assert progress.source == "y"
-    assert progress.seconds == pytest.approx(665.9)
-
-
-def test_a_line_elsewhere_comes_at_times(screen, clock):
-    out = screen(terminal=False)
-    progress = Progress("00_a", 2)
-    assert progress.pause == 20.0
-    progress.show()
-    progress.begins(cell=new_code_cell("x"), cell_index=0)
-    progress.show(last=True)
-    assert out.getvalue() == (
-        f"{'00_a':28}  cell 0/2  0:00\n{'00_a':28}  cell 1/2  0:00\n"
-    )
-    assert out.flushed == len(out.getvalue())
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_the_clock_ticks_until_the_block_ends(screen, fails):
-    out = screen(terminal=False)
-    progress = Progress("00_a", 2, pause=0.01)
-    threads = threading.active_count()
-    try:
-        with progress.running():
-            assert out.getvalue().count("cell 0/2") >= 1  # at once
-            wait_for(lambda: out.getvalue().count("cell 0/2") >= 3)
-            progress.begins(cell=new_code_cell("x"), cell_index=0)
-            if fails:
-                raise KeyError
-    except KeyError:
-        assert fails
-    assert threading.active_count() == threads
-    assert out.getvalue().splitlines()[-1].split()[:3] == ["00_a", "cell", "1/2"]
-
-
-def test_nothing_ticks_before_its_time(screen):
-    out = screen(terminal=False)
-    with Progress("00_a", 2, pause=3600).running():
-        pass
-    assert out.getvalue().count("\n") == 2
+def test_a_line_on_a_terminal_is_rewritten_cell_by_cell(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(run_notebooks.tqdm, "monitor_interval", 0)
+    cells = [new_code_cell("import time; time.sleep(0.2)"), new_code_cell(" ")]
+    path = write(tmp_path, "00_a", *cells, new_code_cell("1"))
+    assert run_notebooks.execute(path)[1] > 0.2
+    lines = sys.stdout.getvalue().split("\r")
+    assert lines[1].startswith(f"{'00_a':28}  cell 0/2  00:0")
+    assert f"{'00_a':28}  cell 2/2  00:0" in lines[-1]
+    assert lines[-1].endswith("\n")
 
 
 # What is written and said -----------------------------------------------------------

@@ -1,10 +1,14 @@
 """A notebook client whose kernel is the Python that runs it."""
 
 import atexit
+import os
+from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class _ThisKernel(AsyncKernelManager):
@@ -28,6 +32,12 @@ class Client(NotebookClient):
             extra_arguments=["--log-level=CRITICAL"],
             **options,
         )
+
+    async def async_start_new_kernel(self, **options):
+        """Start it with the helpers of this folder, whichever are installed."""
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        options["env"] = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+        await super().async_start_new_kernel(**options)
 
     async def async_start_new_kernel_client(self, **options):
         try:

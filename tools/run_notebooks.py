@@ -9,10 +9,7 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -20,6 +17,7 @@ from kernel import Client
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from pages import write_index, write_page
 from tidy import tidy
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 LOAD = """
@@ -36,78 +34,43 @@ class Failed(Exception):
     """A notebook stopped; the message is for the reader."""
 
 
-class Progress:
-    """One line that is rewritten each second on a terminal, else a line at times."""
-
-    def __init__(self, name: str, cells: int, pause: float = 20.0):
-        self.name, self.cells = name, cells
-        self.number, self.source = 0, ""  # of the cell that runs
-        self.live = sys.stdout.isatty()
-        self.pause = 1.0 if self.live else pause
-        self.start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.start
-
-    def begins(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
-        """The client calls this before each code cell that is not empty."""
-        self.number, self.source = self.number + 1, cell.source
-        if self.live:
-            self.show()
-
-    def show(self, last: bool = False) -> None:
-        minutes, seconds = divmod(int(self.seconds), 60)
-        where = f"cell {self.number}/{self.cells}"
-        line = f"{self.name:28}  {where}  {minutes}:{seconds:02}"
-        if self.live:
-            print(f"\r{line}", end="\n" if last else "", flush=True)
-        else:
-            print(line, flush=True)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Show the line until the block ends."""
-        ended = threading.Event()
-
-        def tick():
-            while not ended.wait(self.pause):
-                self.show()
-
-        thread = threading.Thread(target=tick, daemon=True)
-        self.show()
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-            self.show(last=True)
-
-
 def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook and its seconds. Raises Failed: the cell, the error."""
     nb = nbformat.read(path, as_version=4)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     for cell in code:  # the client leaves those of an empty cell
         cell.outputs, cell.execution_count = [], None
-    progress = Progress(path.stem, sum(bool(cell.source.strip()) for cell in code))
-    client = Client(
-        nb,
-        resources={"metadata": {"path": str(path.parent)}},
-        coalesce_streams=True,
-        record_timing=False,
-        on_cell_execute=progress.begins,
-    )
-    with progress.running():
+    begun = []  # the sources of the cells so far; the client leaves out empty ones
+    with bar(path.stem, sum(bool(cell.source.strip()) for cell in code)) as cells:
+
+        def begins(cell: nbformat.NotebookNode, cell_index: int) -> None:
+            begun.append(cell.source)
+            cells.update()
+
+        client = Client(
+            nb,
+            resources={"metadata": {"path": str(path.parent)}},
+            coalesce_streams=True,
+            record_timing=False,
+            on_cell_execute=begins,
+        )
+        start = time.monotonic()
         try:
             client.execute()
         except (CellExecutionError, DeadKernelError) as error:
-            where = f"{path.name} stopped in code cell {progress.number}"
-            raise Failed(report(where, progress.source, error)) from None
+            where = f"{path.name} stopped in code cell {len(begun)}"
+            raise Failed(report(where, begun[-1], error)) from None
         except RuntimeError as error:
             raise Failed(f"The kernel of {path.name} did not start: {error}") from None
-    return nb, progress.seconds
+    return nb, time.monotonic() - start
+
+
+def bar(name: str, cells: int) -> tqdm:
+    """A line that is rewritten on a terminal; elsewhere the name of the notebook."""
+    if not sys.stdout.isatty():
+        print(name, flush=True)
+    looks = "{desc:28}  cell {n_fmt}/{total_fmt}  {elapsed}"
+    return tqdm(desc=name, total=cells, bar_format=looks, file=sys.stdout, disable=None)
 
 
 def report(where: str, source: str, error: Exception) -> str:
@@ -154,6 +117,7 @@ def run(books: list[Path], build: Path, in_place: bool) -> None:
 
 
 def main() -> int:
+    """Run what the command line names; 1 where it stops."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="names that start with this")
     parser.add_argument("--in-place", action="store_true", help="store the outputs")
