@@ -129,6 +129,25 @@ def test_html_in_text_stays_html(tmp_path):
 # Formulas ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("formula", "tags"),
+    [
+        (r"\left(\sum_i x\right)^2", ["munder"]),
+        (
+            r"\sqrt{\sum_{i=1}^n x} + \sum^n x + \prod_i x",
+            ["munderover", "mover", "munder"],
+        ),
+        (r"\max_i x_i", ["munder", "msub"]),
+        (r"\frac{\sum_i x}{2} < 1", ["msub"]),  # small there, so that it stays beside
+    ],
+)
+def test_limits_stand_below_and_above_the_sums_of_a_display(formula, tags):
+    found = pages.mathml(formula, "block")
+    scripts = r"<(m(?:under|over|underover|sub|subsup))>"
+    assert re.findall(scripts, found) == tags
+    assert "munder" not in pages.mathml(r"\left(\sum_i x\right)")
+
+
 def test_formulas_in_a_page_are_mathml(tmp_path):
     said = page(
         tmp_path,

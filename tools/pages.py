@@ -3,6 +3,7 @@
 import html
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import latex2mathml.converter
 import nbformat
@@ -54,6 +55,8 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
+LIMITS = {"msub": "munder", "msup": "mover", "msubsup": "munderover"}
+WITH_LIMITS = ("\N{N-ARY SUMMATION}", "\N{N-ARY PRODUCT}", "max", "min")
 NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 LOCAL_NOTEBOOK = re.compile(r'href="(?![a-z]+:)([^"#/]+)\.ipynb(#[^"]*)?"')
 
@@ -96,8 +99,25 @@ class _Exporter(HTMLExporter):
 def mathml(formula: str, display: str = "inline") -> str:
     """A LaTeX formula as MathML. An unknown command stays, with its backslash."""
     formula = re.sub(r"(begin|end)\{(aligned|split)\}", r"\1{align*}", formula)
-    tree = latex2mathml.converter.convert(formula, display=display)
-    return tree.replace(NAMESPACE, "")  # the headings of nbconvert would rename it
+    text = latex2mathml.converter.convert(formula, display=display)
+    text = text.replace(NAMESPACE, "")  # the headings of nbconvert would rename it
+    if display != "block":
+        return text
+    tree = ElementTree.fromstring(text)
+    _set_limits(tree)
+    return ElementTree.tostring(tree, "unicode")
+
+
+def _set_limits(tree: ElementTree.Element) -> None:
+    """Below and above each sum, as TeX sets them in a display, fractions excepted.
+
+    The converter sets those within brackets and braces beside the sum.
+    """
+    for node in tree:
+        if node.tag in LIMITS and node[0].text in WITH_LIMITS:
+            node.tag = LIMITS[node.tag]
+        if node.tag != "mfrac":
+            _set_limits(node)
 
 
 def title_and_question(nb: nbformat.NotebookNode) -> tuple[str, str]:
