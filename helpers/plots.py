@@ -71,29 +71,27 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     """
     model = keras.Model(model.inputs, model.outputs)  # also where it is Sequential
     dot = keras.utils.model_to_dot(model, rankdir="LR", dpi=72, splines="spline")
+    columns = _columns(model)
+    tables = columns[1]  # the longest: its boxes are flat, so that the whole stays so
     by_id = {str(id(layer)): layer for layer in model.operations}
     for node in dot.get_nodes():
         if layer := by_id.get(node.get_name().strip('"')):
-            node.set_label(_box(layer, _part(layer)))
+            node.set_label(
+                _box(layer, _part(layer), " " if layer in tables else "<br/>")
+            )
             node.set_shape("plain")
-    looks = {"concentrate": "false", "ordering": "out", "nodesep": 0.1, "ranksep": 0.35}
-    dot.obj_dict["attributes"] |= looks
+    dot.obj_dict["attributes"] |= {"concentrate": "false", "nodesep": 0.08}
+    dot.obj_dict["attributes"] |= {"ranksep": 0.35}
     for edge in dot.get_edges():
         edge.obj_dict["attributes"] |= {"color": '"#777777"', "arrowsize": "0.6"}
         edge.set("penwidth", "1.2")
-    named = {layer.name: layer for layer in model.operations}
-    inputs = [x for x in model.operations if _part(x) == "inputs"]
-    stacks = [named[n] for n in ("weights", "embeddings") if n in named]
-    sums = [named[n] for n in ("first_order", "second_order") if n in named]
-    deep = [x for x in model.operations if _part(x) == "deep"]
-    for column in (inputs, stacks, sums + deep):  # so that the whole stays narrow
+    for column in columns:
         same = pydot.Subgraph(rank="same")
         for layer in column:
             same.add_node(pydot.Node(str(id(layer))))
         dot.add_subgraph(same)
-    pairs = [*itertools.pairwise(stacks), *itertools.pairwise(sums + deep[:1])]
-    for above, below in pairs:
-        dot.add_edge(pydot.Edge(str(id(above)), str(id(below)), style="invis"))
+        for above, below in itertools.pairwise(column):  # keeps their order
+            dot.add_edge(pydot.Edge(str(id(above)), str(id(below)), style="invis"))
     parts = {_part(layer) for layer in model.operations}
     dot.set("label", _legend([part for part in LABELS if part in parts]))
     text = dot.to_string()
@@ -108,6 +106,30 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
     if path:
         Path(path).write_text(svg, "utf-8")
     return SVG(svg)
+
+
+def _columns(model: keras.Model) -> list[list]:
+    """The layers of one step each, in the order of the fields, from the top."""
+    named = {layer.name: layer for layer in model.operations}
+    fields = _fields(named) or [x.name for x in model.inputs]
+    inputs = [name for field in fields for name in (field, f"{field}.lists")]
+    tables = [f"{kind}_{field}" for field in fields for kind in ("weight", "embedding")]
+    rows = [f"{table}.{end}" for table in tables for end in ("mean", "row")]
+    stacks, sums = ["weights", "embeddings"], ["first_order", "second_order"]
+    deep = [layer.name for layer in model.operations if _part(layer) == "deep"]
+    columns = (inputs, tables, rows, stacks, sums + deep)
+    return [[named[name] for name in column if name in named] for column in columns]
+
+
+def _fields(named: dict) -> list[str]:
+    """The fields as they are stacked. A model sorts its inputs by name."""
+    stack = next(
+        (named[name] for name in ("weights", "embeddings") if name in named), None
+    )
+    if stack is None:
+        return []
+    rows = [x._keras_history.operation.name for x in keras.tree.flatten(stack.input)]
+    return [name.split("_", 1)[1].split(".")[0] for name in rows]
 
 
 def curves(curves, ax=None):
@@ -150,13 +172,13 @@ def _colour(part: str) -> str:
     return PALETTE[part]
 
 
-def _box(layer, part: str) -> str:
+def _box(layer, part: str, between: str) -> str:
     batch, *rest = layer.output.shape
     shape = ", ".join(["batch", *("L" if n is None else str(n) for n in rest)])
     ink = "black" if part == "inputs" else "white"
     cells = (
         (_colour(part), ink, f"<b>{html.escape(layer.name)}</b>"),
-        ("white", "black", f"{layer.__class__.__name__}<br/>({shape})"),
+        ("white", "black", f"{layer.__class__.__name__}{between}({shape})"),
     )
     rows = "".join(
         f'<tr><td bgcolor="{fill}"><font face="{FONT}" point-size="11" '

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -59,9 +60,46 @@ needs_pygraphviz = pytest.mark.skipif(
 def test_the_diagram_names_every_layer_with_its_class_and_shape(model):
     found = texts(plots.architecture(model).data)
     assert {layer.name for layer in model.layers} <= found
-    assert {type(layer).__name__ for layer in model.layers} <= found
+    words = {text.split(" (")[0] for text in found}
+    assert {type(layer).__name__ for layer in model.layers} <= words
     assert {"(batch, 3)", "(batch, 1)", "(batch, 3, 2)"} <= found
+    assert {"Embedding (batch, 1, 2)", "Embedding (batch, 3, 2)"} <= found
     assert "None" not in " ".join(found)
+
+
+def places(svg: str) -> dict[str, tuple[float, float]]:
+    """The middle of each box, by the name of its layer."""
+    found, space = {}, "{http://www.w3.org/2000/svg}"
+    for node in ElementTree.fromstring(svg).iter(f"{space}g"):
+        if node.get("class") == "node":
+            points = [p.get("points") for p in node.iter(f"{space}polygon")]
+            corners = [[*map(float, xy.split(","))] for xy in " ".join(points).split()]
+            x, y = ((min(axis) + max(axis)) / 2 for axis in zip(*corners, strict=True))
+            found[next(text.text for text in node.iter(f"{space}text"))] = x, y
+    return found
+
+
+@needs_pygraphviz
+def test_boxes_of_one_step_stand_in_one_column_in_the_order_of_the_fields():
+    numbers = [FieldSpec(f"x{i}", NUMERIC) for i in range(2)]
+    specs = [*SPECS[::-1], *numbers, FieldSpec("a", CATEGORICAL, 5)]  # not by name
+    at = places(plots.architecture(models.deepfm(specs, k=2, units=(4, 3))).data)
+    names = [spec.name for spec in specs]
+    tables = [f"{kind}_{name}" for name in names for kind in ("weight", "embedding")]
+    rows = [f"{name}.{'mean' if 'genres' in name else 'row'}" for name in tables]
+    columns = (
+        names,
+        tables,
+        [name for name in rows if name in at],
+        ["weights", "embeddings"],
+        ["first_order", "second_order", "deep_flatten", "deep_1", "deep_2", "deep"],
+    )
+    x = [{round(at[name][0], 1) for name in column} for column in columns]
+    assert [max(found) - min(found) < 3 for found in x] == [True] * 5
+    assert [min(found) for found in x] == sorted(min(found) for found in x)
+    for column in columns:
+        y = [at[name][1] for name in column]
+        assert y == sorted(y)
 
 
 @needs_pygraphviz
@@ -285,38 +323,31 @@ def graph(monkeypatch):
     return lines
 
 
-def test_layers_of_one_part_stand_in_one_column(graph, model):
-    lines = graph(model)
-    columns = "\n".join(lines).split("subgraph {\nrank=same;\n")[1:]
-    found = [column.split("\n}")[0].replace(";", "").split() for column in columns]
-    assert found == [
-        ["genres", "year", "user"],
-        ["weights", "embeddings"],
-        ["first_order", "second_order", "deep_flatten", "deep_1", "deep_2", "deep"],
-    ]
-    assert [line for line in lines if "invis" in line] == [
-        "weights -> embeddings [style=invis];",
-        "first_order -> second_order [style=invis];",
-        "second_order -> deep_flatten [style=invis];",
-    ]
+@pytest.mark.parametrize("parts", [models.PARTS, ["first_order"]])
+def test_a_model_of_one_field_is_drawn(graph, parts):
+    text = "\n".join(graph(models.deepfm(SPECS[:1], k=2, parts=parts)))
+    assert "rank=same;\nuser;\n}" in text
 
 
 def test_a_part_that_is_not_there_has_no_column(graph):
-    lines = graph(models.deepfm(SPECS, k=2, parts=["first_order"]))
-    text = "\n".join(lines)
+    text = "\n".join(graph(models.deepfm(SPECS, k=2, parts=["first_order"])))
     assert "rank=same;\nweights;\n}" in text and "rank=same;\nfirst_order;\n}" in text
-    assert "invis" not in text
+    chains = re.findall(r"(.+) -> (.+) \[style=invis\]", text)
+    tables = [f"weight_{spec.name}" for spec in SPECS]
+    names = [spec.name for spec in SPECS]
+    rows = ["weight_genres.mean", "weight_year.row"]
+    columns = (names, tables, rows)
+    assert chains == [pair for column in columns for pair in pairwise(column)]
 
 
 def test_the_graph_runs_from_left_to_right(graph, model):
-    head = graph(model)[1:8]
+    head = graph(model)[1:7]
     assert head == [
         "rankdir=LR;",
         "concentrate=false;",
         "dpi=72;",
         "splines=spline;",
-        "ordering=out;",
-        "nodesep=0.1;",
+        "nodesep=0.08;",
         "ranksep=0.35;",
     ]
 
@@ -341,7 +372,7 @@ FONT = '<font face="Helvetica,Arial,sans-serif" point-size="11"'
         ("genres", "InputLayer", "batch, L", "#B8B8B8", "black"),
         ("liked", "InputLayer", "batch, 2", "#B8B8B8", "black"),
         ("liked.lists", "OwnerLists", "batch, 4", "#B8B8B8", "black"),
-        ("weight_genres", "Embedding", "batch, L, 1", "#4C78A8", "white"),
+        ("weight_genres.mean", "MaskedMean", "batch, 1, 1", "#4C78A8", "white"),
         ("embeddings", "FieldRows", "batch, 2, 3", "#F58518:#54A24B", "white"),
         ("second_order", "PairwiseInteractions", "batch, 1", "#F58518", "white"),
         ("deep_1", "Dense", "batch, 5", "#54A24B", "white"),
