@@ -1,17 +1,17 @@
 """RMSE on the same test rows: our DeepFM, Surprise, myFM, DeepCTR's DeepFM.
 
-    python -m benchmarks.accuracy [ml-100k|ml-1m] [contender ...]
+    python -m benchmarks.accuracy [ml-100k|ml-1m] [contender ...] [--anew]
 
 The split is splits.random_rows(rows, seed). Settings are the maker's defaults, or come
 from a grid: trained on the training rows of seed 0, chosen by its validation rows. Then
-each seed trains on both, and is scored on its test rows. Contenders that are named are
-measured again, the others keep what they have; without names all are measured. Every
-run is a process of its own.
+each seed trains on both, and is scored on its test rows. With names only those
+contenders are measured, and the others keep what they have. Every run is a trial of its
+own: see trials.
 """
 
 import itertools
+import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,12 +19,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks import results, rivals, turns
+from benchmarks import results, rivals, trials
 from helpers import datasets, fields, splits
 from helpers.targets import Stars
 
 SEEDS = {"ml-100k": [0, 1, 2, 3, 4], "ml-1m": [0]}
 CHOOSING_SEED = 0
+TEST_TO_TRAIN = 1 / 9  # each seed trains on nine tenths of the rows, and tests on one
 IDS = dict.fromkeys((rivals.USER, rivals.ITEM), fields.CATEGORICAL)
 #: All that are no number: myFM has them as ids.
 SIDE = {n: k for n, k in fields.MOVIELENS.items() if not isinstance(k, fields.Numeric)}
@@ -112,7 +113,7 @@ def run(name: str, dataset: str, seed: int, settings: dict, choosing: bool) -> d
     return {"rmse": rmse, "seconds": seconds, "ensemble": score(rows.mean(axis=0))}
 
 
-def choose(name: str, dataset: str) -> tuple[dict, list]:
+def choose(name: str, dataset: str, alone: Callable) -> tuple[dict, list]:
     """The settings with the lowest validation RMSE, and all that were tried."""
     contender = CONTENDERS[name]
     if not contender.grid:
@@ -120,26 +121,26 @@ def choose(name: str, dataset: str) -> tuple[dict, list]:
     tried = []
     for values in itertools.product(*contender.grid.values()):
         point = dict(zip(contender.grid, values, strict=True))
-        tried.append(attempt(name, dataset, contender.settings | point))
+        tried.append(attempt(name, dataset, contender.settings | point, alone))
     return min(tried, key=lambda t: t["valid_rmse"])["settings"], tried
 
 
-def attempt(name: str, dataset: str, settings: dict) -> dict:
+def attempt(name: str, dataset: str, settings: dict, alone: Callable) -> dict:
     """Settings and their validation RMSE; epochs are those of the lowest."""
     watched = "epochs" in settings
     how = settings | ({"watch": True} if watched else {})
-    found = turns.alone(run, name, dataset, CHOOSING_SEED, how, True)["rmse"]
+    found = alone(run, name, dataset, CHOOSING_SEED, how, True)["rmse"]
     lowest = int(np.argmin(found))
     if watched:
         settings = settings | {"epochs": lowest + 1}
     return {"settings": settings, "valid_rmse": found[lowest]}
 
 
-def measure(name: str, dataset: str) -> dict:
-    """Search and all seeds of one contender."""
-    settings, tried = choose(name, dataset)
+def measure(name: str, dataset: str, alone: Callable) -> dict:
+    """Search and all seeds of one contender. alone: Trials.alone."""
+    settings, tried = choose(name, dataset, alone)
     runs = {
-        seed: turns.alone(run, name, dataset, seed, settings, False)
+        seed: alone(run, name, dataset, seed, settings, False)
         for seed in SEEDS[dataset]
     }
     first = [found["rmse"][0] for found in runs.values()]
@@ -171,21 +172,31 @@ def main(dataset: str = "ml-100k", *names: str) -> None:
         raise SystemExit(f"Unknown: {unknown or dataset}. Contenders: {[*CONTENDERS]}.")
     kept = results.read("accuracy", dataset)
     figures = kept["figures"] if kept and names else {}
-    for name in names or CONTENDERS:
-        figures[name] = measure(name, dataset)
+    names = names or (*CONTENDERS,)
+    total = sum(count(name, dataset) for name in names)
+    alone = trials.Trials("accuracy", dataset, total).alone
+    for name in names:
+        figures[name] = measure(name, dataset, alone)
         out = results.write("accuracy", dataset, figures, seeds=SEEDS[dataset])
         print(line(name, figures[name]), flush=True)
     print(out)
 
 
+def count(name: str, dataset: str) -> int:
+    """Trials of one contender: its grid, and a training for each seed."""
+    grid = CONTENDERS[name].grid
+    points = math.prod(len(values) for values in grid.values()) if grid else 0
+    return points + len(SEEDS[dataset])
+
+
 def line(name: str, found: dict) -> str:
-    """Name, mean RMSE, sd, and the ensemble's."""
+    """Name, mean RMSE, its sd over the splits, and the ensemble's mean."""
     one, many = found["one_model"], found.get("ensemble")
     text = f"{name:24} {one['mean']:.4f}"
-    text += f" ± {one['sd']:.4f}" if one["sd"] is not None else ""
+    text += f" (sd {one['sd']:.4f})" if one["sd"] is not None else ""
     text += f"   ensemble {many['mean']:.4f}" if many else ""
     return f"{text}   {found['seconds_a_model']:.0f} s a model"
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*trials.words())

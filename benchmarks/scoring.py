@@ -1,18 +1,16 @@
 """Top 10 of all movies: seconds for one user, and for all users.
 
-    python -m benchmarks.scoring [ml-100k|ml-1m] [rounds]
+    python -m benchmarks.scoring [ml-100k|ml-1m] [rounds] [--anew]
 
 Ours is recommend.top() with the DeepFM of notebook 05, and with the recipe's four
 histories; beside it the same lists the plain way, a table of pairs for each user.
 Weights are not trained: the time does not depend on them.
 """
 
-import sys
-
 import numpy as np
 import pandas as pd
 
-from benchmarks import results, turns
+from benchmarks import results, trials, turns
 from benchmarks.rivals import ITEM, USER
 from helpers import best, datasets, fields, models, recommend, training
 
@@ -64,19 +62,23 @@ def measure(
     return figures | {"pairs_a_second": pairs / float(np.median(found["all_users"]))}
 
 
-def main(dataset: str = "ml-100k", rounds: int = 5) -> None:
-    """Measure in turn, keep and print."""
+def run(dataset: str, histories: bool, rounds: int) -> tuple[dict, dict]:
+    """measure() with or without the recipe's histories; numbers of users and movies."""
     sets = datasets.load(dataset)
-    split, users, movies = best.split(sets.joined(), 0), sets.users, sets.movies
+    recipe = (best.RECIPES if histories else best.PLAIN)[dataset]
+    chosen = best.FIELDS if histories else fields.MOVIELENS
+    data = training.prepare(best.split(sets.joined(), 0), chosen)
+    figures = measure(data, recipe, sets.users, sets.movies, rounds)
+    return figures, {"users": len(sets.users), "movies": len(sets.movies)}
+
+
+def main(dataset: str = "ml-100k", rounds: int = 5) -> None:
+    """Measure in turn, keep and print. Each model is a trial: see trials."""
+    alone = trials.Trials("scoring", dataset, 2).alone
     figures = {}
-    for name, recipe, chosen in (
-        ("no histories", best.PLAIN[dataset], fields.MOVIELENS),
-        ("four histories", best.RECIPES[dataset], best.FIELDS),
-    ):
-        data = training.prepare(split, chosen)
-        figures[name] = measure(data, recipe, users, movies, rounds)
+    for name, histories in (("no histories", False), ("four histories", True)):
+        figures[name], size = alone(run, dataset, histories, rounds)
         print(line(name, figures[name]), flush=True)
-    size = {"users": len(users), "movies": len(movies)}
     print(results.write("scoring", dataset, figures, rounds=rounds, **size))
 
 
@@ -91,4 +93,5 @@ def line(name: str, found: dict) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    dataset, rounds = trials.words()[:1], trials.words()[1:]
+    main(*dataset, *map(int, rounds))

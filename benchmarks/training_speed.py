@@ -1,6 +1,6 @@
 """Seconds an epoch: our DeepFM, DeepCTR's, a plain one in PyTorch, and the floor.
 
-    python -m benchmarks.training_speed [ml-100k|ml-1m] [rounds]
+    python -m benchmarks.training_speed [ml-100k|ml-1m] [rounds] [--anew]
 
 All train on the same rows with the same fields, k, MLP, batch size, loss and Adam. The
 parameters differ by what is explained in the table: DeepCTR gives a numeric field no
@@ -8,9 +8,7 @@ embedding, so it enters neither the FM nor, but as one number, the MLP. ours_jax
 on Keras' JAX backend. The floor is what floor.py leaves of an epoch.
 """
 
-import sys
-
-from benchmarks import results, turns
+from benchmarks import results, trials, turns
 from helpers import datasets, splits, training
 from helpers.fields import NUMERIC
 
@@ -20,22 +18,28 @@ SPLIT_SEED = 0
 
 
 def main(dataset: str = "ml-100k", rounds: int = 15) -> None:
-    """Measure, keep and print."""
-    rows = datasets.load(dataset).joined()
-    data = training.prepare(splits.random_rows(rows, SPLIT_SEED))
-    runs = turns.race(data, [*OURS, *RIVALS, FLOOR], rounds)
-    figures = compared(runs, data.encoder.specs)
+    """Measure, keep and print. The race is one trial: see trials."""
+    alone = trials.Trials("training_speed", dataset, 1).alone
+    figures, rows = alone(run, dataset, rounds)
     out = results.write(
         "training_speed",
         dataset,
         figures,
         rounds=rounds,
-        rows=len(data.train.y),
+        rows=rows,
         split_seed=SPLIT_SEED,
         **turns.SETTINGS,
     )
     show(figures)
     print(out)
+
+
+def run(dataset: str, rounds: int) -> tuple[dict, int]:
+    """The race of all contenders: what compared() says of it, and training rows."""
+    rows = datasets.load(dataset).joined()
+    data = training.prepare(splits.random_rows(rows, SPLIT_SEED))
+    runs = turns.race(data, [*OURS, *RIVALS, FLOOR], rounds)
+    return compared(runs, data.encoder.specs), len(data.train.y)
 
 
 def compared(runs: dict[str, dict], specs) -> dict:
@@ -102,4 +106,5 @@ def spread(found: dict[str, float], digits: int) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    dataset, rounds = trials.words()[:1], trials.words()[1:]
+    main(*dataset, *map(int, rounds))

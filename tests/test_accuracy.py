@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import accuracy, growth, results, turns
+from benchmarks import accuracy, growth, results, trials, turns
 from helpers import fields, splits
 
 SET = "toy"
@@ -30,6 +30,11 @@ class Fake:
         return self.answer(len(job.asked), job.seed, **settings)
 
 
+def alone(call, *args):
+    """In place of turns.alone and Trials.alone."""
+    return call(*args)
+
+
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
     rows = growth.like_ml_1m(200)
@@ -41,7 +46,7 @@ def here(rows, monkeypatch, tmp_path):
     """A small set, no process but this one, and results beside those of the course."""
     data = SimpleNamespace(joined=lambda: rows)
     monkeypatch.setattr(accuracy.datasets, "load", lambda name: {SET: data}[name])
-    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
+    monkeypatch.setattr(turns, "alone", alone)
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setitem(accuracy.SEEDS, SET, [4, 5])
 
@@ -153,7 +158,7 @@ def test_the_search_tries_all_of_the_grid_on_one_seed_and_takes_the_lowest(rows,
         settings={"always": 1, "a": 7},
         grid={"a": [1, 2, 3], "b": [0.1, 0.3]},
     )
-    settings, tried = accuracy.choose("fake", SET)
+    settings, tried = accuracy.choose("fake", SET, alone)
     assert settings == {"always": 1, "a": 2, "b": 0.3}
     points = [*itertools.product([1, 2, 3], [0.1, 0.3])]
     assert fake.settings == [{"always": 1, "a": a, "b": b} for a, b in points]
@@ -177,7 +182,7 @@ def test_epochs_are_those_after_which_the_watched_curve_is_lowest(rows, enter):
         return np.array([np.where(y < 3, y + e, y - e) for e in errors])
 
     fake = enter(fake=Fake(curve), settings={"epochs": 6}, grid={"rate": [4, 3, 5]})
-    settings, tried = accuracy.choose("fake", SET)
+    settings, tried = accuracy.choose("fake", SET, alone)
     assert [s["epochs"] for s in fake.settings] == [6, 6, 6]
     assert settings == {"epochs": 3, "rate": 3}
     assert [t["settings"] for t in tried] == [
@@ -188,7 +193,7 @@ def test_epochs_are_those_after_which_the_watched_curve_is_lowest(rows, enter):
 
 def test_a_contender_without_a_grid_is_not_searched(enter):
     fake = enter(settings={"a": 1})
-    assert accuracy.choose("fake", SET) == ({"a": 1}, [])
+    assert accuracy.choose("fake", SET, alone) == ({"a": 1}, [])
     assert fake.jobs == []
 
 
@@ -203,7 +208,7 @@ def test_each_seed_is_trained_with_what_was_chosen_and_scored_on_its_test_rows(
         grid={"a": [1, 3, 5]},
         advice="ask",
     )
-    found = accuracy.measure("fake", SET)
+    found = accuracy.measure("fake", SET, alone)
     assert found["settings"] == {"a": 3} and found["advice"] == "ask"
     assert len(found["tried"]) == 3
     last = fake.jobs[3:]
@@ -236,7 +241,7 @@ def test_one_model_is_the_first_member_and_the_ensemble_stands_beside_it(
     enter(fake=Fake(two))
     now = itertools.count(step=12)
     monkeypatch.setattr(accuracy.time, "perf_counter", lambda: next(now))
-    found = accuracy.measure("fake", SET)
+    found = accuracy.measure("fake", SET, alone)
     assert found["one_model"]["values"] == pytest.approx([0.5, 1.5])
     assert found["ensemble"]["values"] == pytest.approx([0.25, 0.75])
     assert found["ensemble"]["mean"] == pytest.approx(0.5)
@@ -255,14 +260,29 @@ def test_summary_by_hand():
 # ---- the program
 
 
+def test_all_trials_of_all_contenders_are_counted(enter, monkeypatch, tmp_path, capsys):
+    """A search of three and two seeds: as many lines as the first one says."""
+    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
+    enter("fake", grid={"a": [1, 2, 3]}, fake=Fake(lambda n, seed, a: np.full(n, a)))
+    enter("plain")
+    accuracy.main(SET, "fake", "plain")
+    said = capsys.readouterr().out.splitlines()
+    numbers = [line.split(":")[0] for line in said if line.startswith("accuracy_")]
+    assert numbers == [f"accuracy_{SET} {i}/7" for i in range(1, 8)]
+    first = results.read("accuracy", SET)
+    monkeypatch.setattr(turns, "alone", None)  # all are kept
+    accuracy.main(SET, "fake", "plain")
+    assert results.read("accuracy", SET)["figures"] == first["figures"]
+
+
 def test_contenders_that_are_named_are_measured_again_and_others_stay(
     enter, capsys, monkeypatch
 ):
     enter("fake")
     enter("other")
-    monkeypatch.setattr(accuracy, "measure", lambda name, dataset: figure(1.0))
+    monkeypatch.setattr(accuracy, "measure", lambda name, dataset, alone: figure(1.0))
     accuracy.main(SET, "fake", "other")
-    monkeypatch.setattr(accuracy, "measure", lambda name, dataset: figure(2.0))
+    monkeypatch.setattr(accuracy, "measure", lambda name, dataset, alone: figure(2.0))
     capsys.readouterr()
     accuracy.main(SET, "other")
     kept = results.read("accuracy", SET)
@@ -280,7 +300,7 @@ def test_without_names_all_are_measured_and_nothing_old_stays(monkeypatch):
     results.write("accuracy", SET, {"gone": figure(9.0)})
     asked = []
     monkeypatch.setattr(
-        accuracy, "measure", lambda *args: asked.append(args) or figure(1.0)
+        accuracy, "measure", lambda *args: asked.append(args[:2]) or figure(1.0)
     )
     accuracy.main(SET)
     assert asked == [(name, SET) for name in accuracy.CONTENDERS]
@@ -291,7 +311,7 @@ def test_what_was_measured_is_kept_when_the_next_one_fails(enter, monkeypatch):
     enter("fake")
     enter("bad")
 
-    def measure(name, dataset):
+    def measure(name, dataset, alone):
         if name == "bad":
             raise RuntimeError(name)
         return figure(1.0)
@@ -319,7 +339,7 @@ def test_a_line_has_what_there_is():
     few["one_model"]["sd"] = 0.01234
     few["ensemble"] = {"mean": 0.8}
     assert accuracy.line("ours", few) == (
-        f"ours{' ' * 21}0.8765 ± 0.0123   ensemble 0.8000   7 s a model"
+        f"ours{' ' * 21}0.8765 (sd 0.0123)   ensemble 0.8000   7 s a model"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import results, scoring, turns
+from benchmarks import results, scoring, trials, turns
 from helpers import best, fields, models, recommend, splits, training
 
 N_USERS, N_MOVIES = 60, 15
@@ -165,6 +165,8 @@ def test_both_models_are_measured_on_what_the_recipe_trains_on(
         return figures(len(asked))
 
     monkeypatch.setattr(scoring, "measure", measure)
+    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
+    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
     scoring.main("toy", 3)
     split = best.split(rows, 0)
     assert [chosen for _, chosen in prepared] == [fields.MOVIELENS, best.FIELDS]
@@ -177,7 +179,10 @@ def test_both_models_are_measured_on_what_the_recipe_trains_on(
     kept = results.read("scoring", "toy")
     assert kept["figures"] == {"no histories": figures(1), "four histories": figures(2)}
     assert kept["settings"] == {"rounds": 3, "users": N_USERS, "movies": N_MOVIES}
-    assert capsys.readouterr().out.splitlines() == [
+    said = capsys.readouterr().out.splitlines()
+    assert said.pop(0).startswith("scoring_toy 1/2: run toy False 3 · ")
+    assert said.pop(1).startswith("scoring_toy 2/2: run toy True 3 · ")
+    assert said == [
         "no histories    one user 20.0 ms (pair by pair 300.0 ms)   all users 1.00 s,"
         " 2.50 million pairs a second",
         "four histories  one user 40.0 ms (pair by pair 600.0 ms)   all users 2.00 s,"

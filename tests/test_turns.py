@@ -10,7 +10,15 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import floor, results, rivals, speed_worker, training_speed, turns
+from benchmarks import (
+    floor,
+    results,
+    rivals,
+    speed_worker,
+    training_speed,
+    trials,
+    turns,
+)
 from helpers import fields, synthetic
 from helpers.fields import CATEGORICAL, NUMERIC, FieldSpec
 from helpers.targets import Amount
@@ -522,6 +530,8 @@ def test_the_race_is_kept_with_all_that_made_it(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(training_speed.datasets, "load", {"toy": data}.get)
     monkeypatch.setattr(training_speed.training, "prepare", prepare)
     monkeypatch.setattr(turns, "race", race)
+    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
+    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
     training_speed.main("toy", 3)
     split = training_speed.splits.random_rows(rows, 0)
     named = ["ours", "ours_jax", "deepctr", "pytorch", "floor"]
@@ -534,7 +544,8 @@ def test_the_race_is_kept_with_all_that_made_it(monkeypatch, tmp_path, capsys):
         **turns.SETTINGS,
     }
     assert kept["figures"] == training_speed.compared(RUNS, SPECS)
-    said = capsys.readouterr().out
+    first, said = capsys.readouterr().out.split("\n", 1)
+    assert first.startswith("training_speed_toy 1/1: run toy 3 · ")
     assert said == f"{TABLE}{results.path('training_speed', 'toy')}\n"
 
 
