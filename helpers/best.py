@@ -12,7 +12,7 @@ from helpers.fields import MOVIELENS, History
 
 
 class Recipe(NamedTuple):
-    """What was chosen on the validation rows of one set.
+    """What was chosen on the validation rows of one set, by benchmarks/recipes.py.
 
     model: arguments of models.deepfm(); fit: arguments of training.fit()
     members: models of which the ensemble is the mean

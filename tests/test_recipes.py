@@ -1,0 +1,93 @@
+"""Settings are chosen on validation rows, and the recipe is one of the trials."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import growth, recipes, results, trials, turns
+from helpers import best, splits, training
+
+
+@pytest.fixture
+def rows(monkeypatch, tmp_path):
+    """A small set under the name of ml-100k, no process but this one."""
+    rows = growth.like_ml_1m(200)
+    rows = rows.assign(user_id=rows.user_id % 15, movie_id=rows.movie_id % 20)
+    data = SimpleNamespace(joined=lambda: rows)
+    monkeypatch.setattr(recipes.datasets, "load", lambda name: {"ml-100k": data}[name])
+    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(trials, "TRIALS", tmp_path)
+    return rows
+
+
+@pytest.mark.parametrize("which", recipes.GRIDS)
+@pytest.mark.parametrize("dataset", best.PLAIN)
+def test_a_recipe_lies_in_its_grid_and_names_all_its_settings(which, dataset):
+    found, grid = recipes.kept(dataset, which), recipes.GRIDS[which]
+    assert found.keys() == grid.keys()
+    for name, value in found.items():
+        assert value in grid[name], name
+        assert len(grid[name]) == len({*grid[name]}) > 1
+
+
+def test_draws_are_the_same_and_more_of_them_begin_with_them():
+    few, many = recipes.drawn("plain", 5), recipes.drawn("plain", 60)
+    assert many[:5] == few
+    for name, values in recipes.GRIDS["plain"].items():
+        assert {trial[name] for trial in many} == {*values}
+
+
+def test_a_trial_sees_training_and_validation_rows_only(rows, monkeypatch):
+    given = []
+    real = training.prepare
+    monkeypatch.setattr(training, "prepare", lambda *a: given.append(a[0]) or real(*a))
+    settings = recipes.kept("ml-100k", "plain") | {"epochs": 1}
+    found = recipes.attempt("ml-100k", "plain", settings)
+    train, valid, test = splits.random_rows(rows, recipes.SPLIT_SEED)
+    (split,) = given
+    assert [*split.train.index] == [*train.index]
+    assert [*split.test.index] == [*valid.index]
+    assert not len(split.valid)
+    assert 0.5 < found < 3
+
+
+def test_settings_reach_the_model_and_the_training(rows, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        best, "train", lambda data, recipe, seed: made.append((recipe, data, seed))
+    )
+    monkeypatch.setattr(training, "evaluate", lambda model, part: {"RMSE": len(part.y)})
+    for which, number in (("plain", 7), ("histories", 11)):
+        settings = recipes.drawn(which, 1)[0]
+        assert recipes.attempt("ml-100k", which, settings) == 20  # validation rows
+        recipe, data, seed = made.pop()
+        assert recipe.model | recipe.fit == settings | {"decay": True}
+        assert recipe.model.keys() == {"k", "units", "dropout", "l2"}
+        assert (len(data.encoder.specs), seed) == (number, 0)
+
+
+def test_all_trials_are_kept_and_told_from_the_best_to_the_worst(
+    rows, monkeypatch, capsys
+):
+    def attempt(dataset, which, settings):
+        return 0.9 + settings["l2"]
+
+    monkeypatch.setattr(recipes, "attempt", attempt)
+    recipes.main("ml-100k", "plain", "6")
+    found = results.read("recipes_plain", "ml-100k")["figures"]
+    assert found["recipe"]["settings"]["l2"] == best.PLAIN["ml-100k"].model["l2"]
+    assert len(found["drawn"]) == 6
+    said = [x for x in capsys.readouterr().out.splitlines() if x.startswith("0.9")]
+    errors = [line[:6] for line in said]
+    assert errors == sorted(errors) and len(errors) == 7
+    (own,) = (line for line in said if line.endswith("(helpers/best.py)"))
+    assert own.startswith(f"{0.9 + best.PLAIN['ml-100k'].model['l2']:.4f}")
+
+
+@pytest.mark.parametrize(
+    "words", [("ml-100k", "deep"), ("x",), ("ml-1m", "plain", "a")]
+)
+def test_words_that_mean_nothing_are_refused(words):
+    with pytest.raises(SystemExit, match=r"Usage: python -m benchmarks.recipes \["):
+        recipes.main(*words)
