@@ -1,20 +1,23 @@
-"""The figure and the table of README, from what the benchmarks have kept.
+"""The table of README and all figures of benchmarks/README, from what was kept.
 
     python -m benchmarks.figures
 
-Writes docs/benchmarks.png and the lines of README between the two marks.
+Writes docs/benchmarks.png and the lines of both files between the two marks.
 """
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 
-from benchmarks import growth, results
-from helpers import plots
+from benchmarks import accuracy, growth, results
+from helpers import comparisons, plots
 
 ROOT = Path(__file__).resolve().parent.parent
-README, FIGURE = ROOT / "README.md", ROOT / "docs" / "benchmarks.png"
+README, DETAILS = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
+FIGURE = ROOT / "docs" / "benchmarks.png"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+OURS = ("ours", "ours, no histories")  # what the others are held against
 PER_ROW = {
     "epoch": ("s an epoch", "#333333"),
     "encode": ("s to encode", "#999999"),
@@ -23,22 +26,29 @@ PER_ROW = {
 SHADES = {"keras.Adam": "#999999", "Adam": "#333333", "RowAdam": "#d62728"}
 
 
-def rows_of(accuracy: dict) -> dict[str, list[float]]:
-    """Name of a contender, or of an ensemble -> test RMSEs, the best mean last."""
-    rows = {}
-    for name, found in accuracy["figures"].items():
-        rows[name] = found["one_model"]["values"]
+def scores_of(scored: dict) -> tuple[dict, dict]:
+    """Test RMSEs by seed, of single models and of ensembles, the best mean last.
+
+    ->  two times name -> Series (splits,)
+    """
+    singles, ensembles = {}, {}
+    for name, found in scored["figures"].items():
+        seeds = [*found["rmse"]]
+        singles[name] = pd.Series(found["one_model"]["values"], seeds)
         if "ensemble" in found:
-            members = len(next(iter(found["rmse"].values())))
-            rows[f"{name}, mean of {members}"] = found["ensemble"]["values"]
-    return dict(sorted(rows.items(), key=lambda r: -sum(r[1]) / len(r[1])))
+            many = f"{name}, mean of {len(found['rmse'][seeds[0]])}"
+            ensembles[many] = pd.Series(found["ensemble"]["values"], seeds)
+    return tuple(
+        dict(sorted(rows.items(), key=lambda r: -r[1].mean()))
+        for rows in (singles, ensembles)
+    )
 
 
-def draw(accuracy: dict, growing: dict) -> plt.Figure:
+def draw(scored: dict, growing: dict) -> plt.Figure:
     """Points of RMSE above; below them cost against rows and against ids."""
     plots.style()
     fig, ax = plt.subplot_mosaic([["rmse", "rmse"], ["rows", "ids"]], figsize=(9, 7.4))
-    draw_accuracy(ax["rmse"], rows_of(accuracy))
+    draw_accuracy(ax["rmse"], *scores_of(scored))
     draw_rows(ax["rows"], growing["figures"]["rows"])
     draw_ids(ax["ids"], growing["figures"]["ids"])
     for name in ("rows", "ids"):
@@ -49,12 +59,15 @@ def draw(accuracy: dict, growing: dict) -> plt.Figure:
     return fig
 
 
-def draw_accuracy(ax: plt.Axes, rows: dict[str, list[float]]) -> None:
-    """A line of points for each contender. rows: of rows_of()"""
+def draw_accuracy(ax: plt.Axes, singles: dict, ensembles: dict) -> None:
+    """A line of points for each contender; ensembles above a rule. See scores_of()."""
+    rows = singles | ensembles
     for line, (name, values) in enumerate(rows.items()):
         color = "#d62728" if name.startswith("ours") else "#333333"
         ax.plot(values, [line] * len(values), "o", color=color, alpha=0.5)
-        ax.plot(sum(values) / len(values), line, "|", color=color, markersize=18)
+        ax.plot(values.mean(), line, "|", color=color, markersize=18)
+    if ensembles:
+        ax.axhline(len(singles) - 0.5, color="#999999", lw=0.8)
     ax.set_yticks(range(len(rows)), rows)
     ax.set(xlabel="test RMSE, ml-100k: a point a split, the bar is the mean")
 
@@ -78,16 +91,80 @@ def draw_ids(ax: plt.Axes, ids: dict) -> None:
 
 
 def table() -> str:
-    """Test RMSE of all contenders on both sets, and the speeds, in Markdown."""
-    sets = [results.read("accuracy", name) for name in ("ml-100k", "ml-1m")]
-    rows = [rows_of(found) if found else {} for found in sets]
-    lines = ["| test RMSE | ml-100k, five splits | ml-1m, one split |", "|---|---|---|"]
-    for name in reversed(rows[0]):
-        small, large = rows[0][name], rows[1].get(name)
-        sd = sets[0]["figures"].get(name, {}).get("one_model", {}).get("sd")
-        cell = f"{sum(small) / len(small):.4f}" + (f" ± {sd:.4f}" if sd else "")
-        lines.append(f"| {name} | {cell} | {f'{large[0]:.4f}' if large else ''} |")
-    return "\n".join([*lines, "", *speeds()])
+    """Test RMSE of single models on both sets, in Markdown, and who loses to whom.
+
+    On ml-100k each is held against OURS on the same splits.
+    """
+    small, large = accuracies()
+    lost = losses(small[0])
+    lines = [
+        *comparison("one model", small[0], large[0]),
+        *([""] if lost else []),
+        *lost,
+    ]
+    return "\n".join(lines)
+
+
+def details() -> str:
+    """Ensembles on both sets, and the speeds, in Markdown."""
+    small, large = accuracies()
+    return "\n".join([*comparison("ensemble", small[1], large[1]), "", *speeds()])
+
+
+def accuracies() -> list[tuple[dict, dict]]:
+    """scores_of() of ml-100k and of ml-1m."""
+    kept = [results.read("accuracy", name) for name in ("ml-100k", "ml-1m")]
+    return [scores_of(found) if found else ({}, {}) for found in kept]
+
+
+def judged(rows: dict[str, pd.Series]) -> pd.DataFrame | None:
+    """compare() for each of ours with all others, or None where there is no pair."""
+    ours = [name for name in reversed(rows) if name.split(", mean of ")[0] in OURS]
+    pairs = []
+    for i, own in enumerate(ours):
+        pairs += [(name, own) for name in rows if name not in ours[: i + 1]]
+    if not pairs:
+        return None
+    return comparisons.compare(rows, pairs, test_to_train=accuracy.TEST_TO_TRAIN)
+
+
+def comparison(what: str, rows: dict, others: dict) -> list[str]:
+    """A table in Markdown: means of ml-100k, differences, and the RMSE on ml-1m.
+
+    rows, others: of ml-100k and of ml-1m, as scores_of() gives them
+    """
+    found = judged(rows)
+    references = [] if found is None else [*found.index.unique("reference")]
+    heads = [what, "ml-100k", *(f"minus *{own}*" for own in references), "ml-1m"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name in reversed(rows):
+        cells = [name, f"{rows[name].mean():.4f}"]
+        cells += [difference(found, name, own) for own in references]
+        cells.append(f"{others[name].iloc[0]:.4f}" if name in others else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def difference(found: pd.DataFrame, name: str, own: str) -> str:
+    """A cell: the mean difference, its interval and the outcome."""
+    if (name, own) not in found.index:
+        return ""
+    row = found.loc[(name, own)]
+    text = f"{row.difference:+.4f} ± {row.half_width:.4f}, {row.outcome}"
+    return text + "".join(f"; split {seed} is outlying" for seed in row.outlying)
+
+
+def losses(rows: dict[str, pd.Series]) -> list[str]:
+    """A sentence for each of ours that others are shown to be better than."""
+    found = judged(rows)
+    if found is None:
+        return []
+    better = found[found.outcome.str.startswith("better")]
+    out = []
+    for own, wins in better.groupby("reference", sort=False):
+        names = ", ".join(f"*{name}*" for name in wins.index.unique("model"))
+        out.append(f"- On ml-100k *{own}* loses to {names}.")
+    return out
 
 
 def speeds() -> list[str]:
@@ -133,15 +210,15 @@ def speeds() -> list[str]:
 
 
 def main() -> None:
-    """Draw the figure and rewrite the lines of README."""
+    """Draw the figure and rewrite the lines of both files."""
     fig = draw(results.read("accuracy", "ml-100k"), results.read("growth", "synthetic"))
     fig.savefig(FIGURE, dpi=110)
     plt.close(fig)
-    text = README.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", "utf-8")
-    print(README)
+    for path, lines in ((README, table()), (DETAILS, details())):
+        before, rest = path.read_text("utf-8").split(BEGIN)
+        after = rest.split(END)[1]
+        path.write_text(f"{before}{BEGIN}\n{lines}\n{END}{after}", "utf-8")
+        print(path)
 
 
 if __name__ == "__main__":

@@ -2,24 +2,26 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import figures, growth, results
+from helpers import comparisons
 
 
-def found(values: list[float], sd: float | None = None, ensemble=None) -> dict:
+def found(values: list[float], ensemble=None) -> dict:
     members = 3 if ensemble else 1
     rmse = {str(seed): [value] * members for seed, value in enumerate(values)}
-    made = {"one_model": {"values": values, "sd": sd}, "rmse": rmse}
+    made = {"one_model": {"values": values}, "rmse": rmse}
     return made | ({"ensemble": {"values": ensemble}} if ensemble else {})
 
 
 SMALL = {
-    "ours": found([0.5, 0.8], 0.21213, [0.5, 0.7]),
-    "theirs": found([0.9, 1.1], 0.14142),
+    "ours": found([0.5, 0.8], [0.5, 0.7]),
+    "theirs": found([0.9, 1.1]),
     "others": found([0.72, 0.74]),
 }
-LARGE = {"ours": found([0.4], None, [0.3]), "theirs": found([0.8])}
+LARGE = {"ours": found([0.4], [0.3]), "theirs": found([0.8])}
 SPEED = {
     "deepctr": {"times_ours": {"median": 1.234}, "times_ours_jax": {"median": 2.345}},
     "pytorch": {"times_ours": {"median": 3.456}, "times_ours_jax": {"median": 4.567}},
@@ -62,13 +64,18 @@ GROWTH = {
         },
     },
 }
+# theirs - ours: 0.4 and 0.3, sd 0.0707; others - ours: 0.22 and -0.06, sd 0.198;
+# se = sd · sqrt(1/2 + 1/9), and 12.706 is the 0.975 quantile of t with one degree
 TABLE = """\
-| test RMSE | ml-100k, five splits | ml-1m, one split |
+| one model | ml-100k | minus *ours* | ml-1m |
+|---|---|---|---|
+| ours | 0.6500 |  | 0.4000 |
+| others | 0.7300 | +0.0800 ± 1.9666, not shown |  |
+| theirs | 1.0000 | +0.3500 ± 0.7024, not shown | 0.8000 |
+
+| ensemble | ml-100k | ml-1m |
 |---|---|---|
 | ours, mean of 3 | 0.6000 | 0.3000 |
-| ours | 0.6500 ± 0.2121 | 0.4000 |
-| others | 0.7300 |  |
-| theirs | 1.0000 ± 0.1414 | 0.8000 |
 """
 EPOCH = (
     "- An epoch of {} takes DeepCTR 1.23 times and a plain PyTorch DeepFM 3.46 times "
@@ -101,33 +108,102 @@ def both_sets() -> None:
 
 
 def test_rows_are_sorted_by_their_means_and_ensembles_say_of_how_many():
-    rows = figures.rows_of({"figures": SMALL})
-    assert [*rows.items()] == [
+    singles, ensembles = figures.scores_of({"figures": SMALL})
+    assert [(name, [*values]) for name, values in singles.items()] == [
         ("theirs", [0.9, 1.1]),
         ("others", [0.72, 0.74]),
         ("ours", [0.5, 0.8]),
+    ]
+    assert [(name, [*values]) for name, values in ensembles.items()] == [
         ("ours, mean of 3", [0.5, 0.7]),
     ]
+    assert [*singles["ours"].index] == ["0", "1"]
 
 
 def test_the_mean_decides_however_many_splits_there_are():
-    rows = figures.rows_of(
-        {"figures": {"few": found([0.9]), "many": found([0.1, 0.2, 0.3, 0.6])}}
+    made = {"few": found([0.9]), "many": found([0.1, 0.2, 0.3, 0.6])}
+    assert [*figures.scores_of({"figures": made})[0]] == ["few", "many"]
+
+
+NOISE = np.array([0.001, -0.001, 0.002, -0.002, 0.0])
+FIVE = {
+    "bad": pd.Series(0.9 - NOISE[::-1]),
+    "ours, no histories": pd.Series(0.8 + NOISE),
+    "far": pd.Series([0.7, 0.701, 0.699, 0.7, 0.75]),
+    "ours": pd.Series(np.full(5, 0.6)),
+}
+
+
+def test_each_pair_with_one_of_ours_is_judged_once():
+    judged = figures.judged(FIVE)
+    assert [*judged.index] == [
+        ("bad", "ours"),
+        ("ours, no histories", "ours"),
+        ("far", "ours"),
+        ("bad", "ours, no histories"),
+        ("far", "ours, no histories"),
+    ]
+    alone = comparisons.compare(FIVE, [*judged.index], test_to_train=1 / 9)
+    pd.testing.assert_frame_equal(judged, alone)
+    assert figures.judged({"bad": FIVE["bad"]}) is None
+    assert figures.judged({"ours, mean of 5": FIVE["bad"]}) is None
+
+
+def test_a_cell_says_by_how_much_what_is_shown_and_which_split_lies_apart():
+    judged = figures.judged(FIVE)
+    assert figures.difference(judged, "ours, no histories", "ours") == (
+        "+0.2000 ± 0.0024, worse"
     )
-    assert [*rows] == ["few", "many"]
+    assert figures.difference(judged, "far", "ours") == (
+        "+0.1100 ± 0.0346, worse; split 4 is outlying"
+    )
+    assert figures.difference(judged, "ours", "ours, no histories") == ""
+
+
+def test_what_loses_is_said():
+    assert figures.losses(FIVE) == ["- On ml-100k *ours, no histories* loses to *far*."]
+    turned = FIVE | {"bad": FIVE["bad"] - 0.8}
+    assert figures.losses(dict(sorted(turned.items(), key=lambda r: -r[1].mean()))) == [
+        "- On ml-100k *ours* loses to *bad*.",
+        "- On ml-100k *ours, no histories* loses to *far*, *bad*.",
+    ]
+    assert figures.losses({"ours": FIVE["ours"]}) == []
+
+
+def test_ensembles_stand_beside_ensembles():
+    made = {
+        "ours": found([*FIVE["ours"]], [*FIVE["ours"] - 0.1]),
+        "ours, no histories": found([*FIVE["bad"]], [*FIVE["bad"] - 0.1]),
+    }
+    results.write("accuracy", "ml-100k", made)
+    assert "mean of" not in figures.table()
+    many, _ = figures.details().split("\n\n")
+    assert (
+        many.splitlines()[0]
+        == "| ensemble | ml-100k | minus *ours, mean of 3* | ml-1m |"
+    )
+    assert many.splitlines()[3] == (
+        "| ours, no histories, mean of 3 | 0.8000 | +0.3000 ± 0.0024, worse |  |"
+    )
 
 
 def test_the_lines_of_both_sets_by_hand():
     both_sets()
     sentences = [s.format(name) for name in ("ml-100k", "ml-1m") for s in (EPOCH, TOP)]
-    assert figures.table() == "\n".join([TABLE, *sentences, *GROWING])
+    one, many = TABLE.strip().split("\n\n")
+    assert figures.table() == one
+    assert figures.details() == "\n".join([many, "", *sentences, *GROWING])
 
 
 def test_what_was_not_measured_is_left_out():
     results.write("scoring", "ml-1m", SCORING)
-    before, after = figures.table().split("\n\n")
-    assert before.splitlines()[2] == "| ours, mean of 3 | 0.6000 |  |"
-    assert before.splitlines()[-1] == "| theirs | 1.0000 ± 0.1414 |  |"
+    one = figures.table()
+    many, after = figures.details().split("\n\n")
+    assert one.splitlines()[2] == "| ours | 0.6500 |  |  |"
+    assert (
+        one.splitlines()[-1] == "| theirs | 1.0000 | +0.3500 ± 0.7024, not shown |  |"
+    )
+    assert many.splitlines()[-1] == "| ours, mean of 3 | 0.6000 |  |"
     assert after.splitlines() == [TOP.format("ml-1m"), *GROWING]
 
 
@@ -135,15 +211,19 @@ def test_the_lines_of_readme_are_replaced_and_all_else_stays(
     monkeypatch, tmp_path, capsys
 ):
     both_sets()
-    readme, png = tmp_path / "README.md", tmp_path / "figure.png"
+    readme, more = tmp_path / "README.md", tmp_path / "MORE.md"
+    png = tmp_path / "figure.png"
     monkeypatch.setattr(figures, "README", readme)
+    monkeypatch.setattr(figures, "DETAILS", more)
     monkeypatch.setattr(figures, "FIGURE", png)
     text = f"before ±\n{figures.BEGIN}\nold\n{figures.END}\nafter\n"
-    readme.write_text(text, "utf-8")
+    for path in (readme, more):
+        path.write_text(text, "utf-8")
     figures.main()
     expected = text.replace("old", figures.table())
     assert readme.read_text("utf-8") == expected
-    assert capsys.readouterr().out == f"{readme}\n"
+    assert more.read_text("utf-8") == text.replace("old", figures.details())
+    assert capsys.readouterr().out == f"{readme}\n{more}\n"
     assert plt.imread(png).shape[:2] == (814, 990)
     assert plt.get_fignums() == []
     figures.main()
@@ -151,11 +231,12 @@ def test_the_lines_of_readme_are_replaced_and_all_else_stays(
 
 
 def test_where_the_figure_and_the_lines_belong():
-    text = figures.README.read_text("utf-8")
-    assert text.count(figures.BEGIN) == text.count(figures.END) == 1
-    assert text.index(figures.BEGIN) < text.index(figures.END)
+    for path in (figures.README, figures.DETAILS):
+        text = path.read_text("utf-8")
+        assert text.count(figures.BEGIN) == text.count(figures.END) == 1
+        assert text.index(figures.BEGIN) < text.index(figures.END)
     assert figures.FIGURE.is_file()
-    assert f"({figures.FIGURE.relative_to(figures.README.parent)})" in text
+    assert f"(../docs/{figures.FIGURE.name})" in text
 
 
 @pytest.fixture
@@ -170,9 +251,11 @@ def test_a_point_a_split_and_a_bar_at_the_mean(axes):
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == ["theirs", "others", "ours", "ours, mean of 3"]
     assert ax.get_yticks().tolist() == [0, 1, 2, 3]
+    *points, rule = ax.lines
+    assert [*rule.get_ydata()] == [2.5, 2.5]  # ensembles are above it
     drawn = [
         (x.get_marker(), [*x.get_xdata()], [*x.get_ydata()], x.get_color())
-        for x in ax.lines
+        for x in points
     ]
     grey, red = "#333333", "#d62728"
     assert drawn == [
@@ -185,11 +268,11 @@ def test_a_point_a_split_and_a_bar_at_the_mean(axes):
         ("o", [0.5, 0.7], [3, 3], red),
         ("|", [0.6], [3], red),
     ]
-    assert {x.get_linestyle() for x in ax.lines[::2]} == {"None"}
+    assert {x.get_linestyle() for x in points[::2]} == {"None"}
     assert ax.get_xlabel() == "test RMSE, ml-100k: a point a split, the bar is the mean"
-    size = [x.get_markersize() for x in ax.lines]
+    size = [x.get_markersize() for x in points]
     assert size[1] == 18 > 2 * size[0]
-    assert {x.get_alpha() for x in ax.lines[::2]} == {0.5}
+    assert {x.get_alpha() for x in points[::2]} == {0.5}
 
 
 @pytest.mark.parametrize(
