@@ -1,5 +1,6 @@
 """The rules for notebooks, and for each rule a notebook that breaks it."""
 
+import ast
 import copy
 import re
 import statistics
@@ -32,6 +33,12 @@ MATH = re.compile(
 CHECK = re.compile(r"\bchecks\.(?!load_)\w+\(")
 LINK = re.compile(r"\]\(<?([^)\s>]+)[^)]*\)|(?:src|href)=\"([^\"]+)\"")
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w]|\.\d)")
+FOLDED = re.compile(
+    r"<details><summary>Hint</summary>.+</details>.*"
+    r"<details><summary>Solution</summary>\s+```python\n"
+    r"(?=.*^(?:answer\b|def answer\()).+```\s+</details>",
+    re.S | re.M,
+)
 CITED = re.compile(r"\([^()]*\b(19|20)\d\d\b[^()]*\)|arXiv")
 
 
@@ -229,6 +236,27 @@ def closing_is_whole(book: Book) -> Iterator[str]:
         yield f"'Exercises' has the numbers {exercises}: three are wanted, 1. to 3."
 
 
+def exercises_ask(book: Book) -> Iterator[str]:
+    cells = book.nb.cells
+    asked = [i for i, cell in enumerate(cells) if is_exercise(cell)]
+    if len(asked) != 3:
+        yield f"{len(asked)} cells have the tag 'exercise': three are wanted."
+    for i in asked:
+        if not cells[i].source.startswith("answer = ...\n"):
+            yield f"An exercise does not begin with 'answer = ...': {quoted(cells[i])}"
+        last = ast.unparse(ast.parse(cells[i].source).body[-1])
+        if not CHECK.match(last):
+            yield f"An exercise does not end in a check: {quoted(cells[i])}"
+        if not printed(cells[i]).strip().rpartition("\n")[2].startswith("open: "):
+            yield f"The stored output of an exercise is not open: {quoted(cells[i])}"
+        if not FOLDED.search(cells[i + 1].source if i + 1 < len(cells) else ""):
+            yield f"No hint and solution are folded under {quoted(cells[i])}"
+
+
+def is_exercise(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "code" and "exercise" in cell.metadata.get("tags", [])
+
+
 def file_is_tidy(book: Book) -> Iterator[str]:
     if tidy(copy.deepcopy(book.nb)) != book.nb:
         yield f"Metadata or ids: run python tools/tidy.py notebooks/{book.path.name}"
@@ -262,6 +290,7 @@ RULES = [
     numbers_were_printed,
     opening_is_whole,
     closing_is_whole,
+    exercises_ask,
     file_is_tidy,
     formulas_are_understood,
 ]
@@ -293,6 +322,26 @@ def image() -> nbformat.NotebookNode:
     return new_output("display_data", {"image/svg+xml": "<svg/>", "text/plain": "x"})
 
 
+def exercise(count: int) -> list[nbformat.NotebookNode]:
+    number = count - 3
+    heading = "## Exercises\n\n" if number == 1 else ""
+    folded = """<details><summary>Hint</summary>
+
+Count.
+</details>
+<details><summary>Solution</summary>
+
+```python
+answer = 1
+```
+</details>"""
+    cell = new_code_cell("answer = ...\nchecks.equal('y', answer, 1)")
+    cell.update(execution_count=count, outputs=[stream("open: y\n")])
+    cell.metadata.tags = ["exercise"]
+    asks = new_markdown_cell(f"{heading}**{number}. Recall.** How many?")
+    return [asks, cell, new_markdown_cell(folded)]
+
+
 def good() -> Book:
     opening = "# 07 A title\n\n" + "\n\n".join(f"{start} words" for start in OPENING)
     formula = "## Pairs\n\nSee [Exercises](#Exercises). $$\\sum_{i<j} 0.5 e_i$$\n\n"
@@ -300,7 +349,6 @@ def good() -> Book:
         "RMSE is 0.91 here, and 0.8567 there (Koren 2008).\n\n| a |\n|---|\n| `1.25` |"
     )
     showed = "## What we showed\n\n| claim | check | number |\n|-|-|-|\n| a | b | 1 |"
-    exercises = "## Exercises\n\n1. One\n2. Two\n3. Three"
     cells = [
         new_markdown_cell(opening),
         new_code_cell("import numpy as np", execution_count=1),
@@ -309,8 +357,8 @@ def good() -> Book:
         new_code_cell("checks.equal('x', 1, 1)", execution_count=3),
         new_markdown_cell(showed),
         new_markdown_cell("## What we did not show\n\nMuch."),
-        new_markdown_cell(exercises),
         new_code_cell("", execution_count=None),
+        *[cell for i in (4, 5, 6) for cell in exercise(i)],
         new_markdown_cell("## Next\n\nMore."),
     ]
     return Book(FOLDER / "07_good.ipynb", tidy(new_notebook(cells=cells)))
@@ -340,7 +388,9 @@ def tag(cell: int, name: str) -> Callable:
 
 
 def unchecked(book: Book) -> None:
-    book.nb.cells[8].update(source="x = 1", execution_count=4)
+    book.nb.cells[7].update(source="x = 1", execution_count=4)
+    for i, cell in enumerate(book.code, start=1):
+        cell.execution_count = i
 
 
 def error() -> nbformat.NotebookNode:
@@ -349,7 +399,7 @@ def error() -> nbformat.NotebookNode:
 
 BAD = [
     (code_is_short, source(3, "\nx" * 25)),
-    (code_is_short, lambda book: [source(i, "\nx" * 8)(book) for i in (1, 3, 4)]),
+    (code_is_short, lambda book: [source(i, "\nx" * 16)(book) for i in (1, 3, 4)]),
     (text_is_short, source(2, " word" * 150)),
     (one_figure_a_cell, output(3, image())),
     (file_is_small, output(3, stream("x" * 1_000_000))),
@@ -371,9 +421,16 @@ BAD = [
     (numbers_were_printed, source(2, "\n\nRMSE falls to 0.9.")),
     (opening_is_whole, replace(0, "# 07", "# 08")),
     *[(opening_is_whole, replace(0, start, "")) for start in OPENING],
-    *[(closing_is_whole, replace(i, "## ", "### ")) for i in (5, 6, 7, 9)],
+    *[(closing_is_whole, replace(i, "## ", "### ")) for i in (5, 6, 8, 17)],
     (closing_is_whole, replace(5, "| claim |", "| what |")),
-    (closing_is_whole, replace(7, "\n3. Three", "")),
+    (closing_is_whole, replace(14, "3. Recall", "4. Recall")),
+    (exercises_ask, replace(9, "answer = ...\n", "answer = 1\n")),
+    (exercises_ask, source(9, "\nx = 1")),
+    (exercises_ask, output(9, stream("holds: y\n"))),
+    (exercises_ask, replace(10, "answer = 1", "x = 1")),
+    (exercises_ask, replace(10, "Solution", "Answer")),
+    (exercises_ask, replace(10, "Hint", "Help")),
+    (exercises_ask, lambda book: book.nb.cells[15].metadata.pop("tags")),
     (file_is_tidy, lambda book: book.nb.metadata.update(widgets={})),
     (file_is_tidy, lambda book: book.nb.metadata.kernelspec.update(name="mine")),
     (file_is_tidy, lambda book: book.nb.cells[3].metadata.update(execution={})),

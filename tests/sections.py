@@ -1,0 +1,91 @@
+"""Runs named sections of a notebook in this process, as a reader would, on ml-100k."""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+from helpers import checks, datasets
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ANYTHING = checks.Bound(-float("inf"), float("inf"))
+
+
+def cells_of(number: str) -> list[dict]:
+    """The cells of a notebook, each source one text."""
+    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    return [{**cell, "source": "".join(cell["source"])} for cell in cells]
+
+
+def sections(number: str) -> list[tuple[str, list[str]]]:
+    """(heading, sources of its code cells) of a notebook, in order."""
+    found: list[tuple[str, list[str]]] = [("", [])]
+    for cell in cells_of(number):
+        if cell["cell_type"] == "markdown":
+            lines = cell["source"].splitlines()
+            found += [(x[3:], []) for x in lines if x.startswith("## ")]
+        elif cell["cell_type"] == "code":
+            found[-1][1].append(cell["source"])
+    return found
+
+
+def run(wanted: tuple[str, ...]) -> dict:
+    """Run Setup and the wanted sections of a notebook; wanted[0] is its number.
+
+    Returns all names that are defined then.
+    """
+    number, *headings = wanted
+    cells = sections(number)
+    unknown = {*headings} - {head for head, _ in cells}
+    assert not unknown, f"notebook {number} has no section {unknown}"
+    names = {"__name__": "notebook"}
+    for head, sources in cells:
+        if head in ("Setup", *headings):
+            for source in sources:
+                exec(compile(source, f"{number} {head}", "exec"), names)
+    return names
+
+
+@cache
+def movielens(number: str) -> datasets.MovieLens:
+    """All of ml-100k; 150 users for the notebooks that train on all there are."""
+    whole = datasets.load("ml-100k")
+    if number not in ("05", "06", "09"):
+        return whole
+    ratings = whole.ratings[whole.ratings.user_id <= 150].reset_index(drop=True)
+    return replace(whole, ratings=ratings)
+
+
+@contextmanager
+def as_a_reader() -> Iterator[Callable]:
+    """Gives `run` without figures, whatever the bounds; undoes what it changed."""
+    path, backend = [*sys.path], matplotlib.get_backend()
+    settings = matplotlib.rcParams.copy()
+    matplotlib.use("Agg")
+    within = checks.within
+
+    def within_or_anything(claim, value, bound, beats=None):
+        within(claim, value, bound, None if bound is ANYTHING else beats)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "load_bounds", lambda _: defaultdict(lambda: ANYTHING))
+        patch.setattr(checks, "within", within_or_anything)
+
+        def go(wanted: tuple[str, ...]) -> dict:
+            data = movielens(wanted[0])
+            patch.setattr(datasets, "load", lambda name=None: data)
+            return run(wanted)
+
+        yield go
+    matplotlib.pyplot.close("all")
+    matplotlib.use(backend)
+    matplotlib.rcParams.update(settings)
+    sys.path[:] = path
