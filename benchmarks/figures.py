@@ -17,13 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 README, DETAILS = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
 FIGURE = ROOT / "docs" / "benchmarks.png"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+NOT_MEASURED = "not measured"
 OURS = ("ours", "ours, no histories")  # what the others are held against
 PER_ROW = {
     "epoch": ("s an epoch", "#333333"),
     "encode": ("s to encode", "#999999"),
     "peak_gib": ("GiB at peak", "#d62728"),
 }
-SHADES = {"keras.Adam": "#999999", "Adam": "#333333", "RowAdam": "#d62728"}
+OPTIMIZERS = {
+    "keras.Adam": ("Keras' Adam", "#999999"),
+    "Adam": ("our Adam", "#333333"),
+    "RowAdam": ("RowAdam", "#d62728"),
+}
 
 
 def scores_of(scored: dict) -> tuple[dict, dict]:
@@ -54,7 +59,9 @@ def draw(scored: dict, growing: dict) -> plt.Figure:
     for name in ("rows", "ids"):
         ax[name].margins(y=0.3)  # room for the legend
         ax[name].legend(
-            title="slope: of the last decade", fontsize="small", title_fontsize="small"
+            title="slope: over the last factor of ten",
+            fontsize="small",
+            title_fontsize="small",
         )
     return fig
 
@@ -78,14 +85,14 @@ def draw_rows(ax: plt.Axes, rows: dict) -> None:
         cost = [rows[str(n)][key] for n in growth.ROWS]
         label = f"{label}, slope {rows[f'slope_{key}']:.2f}"
         ax.loglog(growth.ROWS, cost, "o-", color=color, label=label)
-    ax.set(xlabel="rows", ylabel="s, GiB")
+    ax.set(xlabel="rows", ylabel="seconds, or GiB")
 
 
 def draw_ids(ax: plt.Axes, ids: dict) -> None:
     """Milliseconds against ids. ids: of growth.grow_ids()"""
-    for name, color in SHADES.items():
-        cost = [ids[name][str(n)]["median"] for n in growth.IDS]
-        label = f"{name}, slope {ids[name]['slope']:.2f}"
+    for key, (label, color) in OPTIMIZERS.items():
+        cost = [ids[key][str(n)]["median"] for n in growth.IDS]
+        label = f"{label}, slope {ids[key]['slope']:.2f}"
         ax.loglog(growth.IDS, cost, "o-", color=color, label=label)
     ax.set(xlabel="ids of one field", ylabel="milliseconds a step")
 
@@ -140,7 +147,7 @@ def comparison(what: str, rows: dict, others: dict) -> list[str]:
     for name in reversed(rows):
         cells = [name, f"{rows[name].mean():.4f}"]
         cells += [difference(found, name, own) for own in references]
-        cells.append(f"{others[name].iloc[0]:.4f}" if name in others else "")
+        cells.append(f"{others[name].iloc[0]:.4f}" if name in others else NOT_MEASURED)
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -70,7 +70,7 @@ TABLE = """\
 | one model | ml-100k | minus *ours* | ml-1m |
 |---|---|---|---|
 | ours | 0.6500 |  | 0.4000 |
-| others | 0.7300 | +0.0800 ± 1.9666, not shown |  |
+| others | 0.7300 | +0.0800 ± 1.9666, not shown | not measured |
 | theirs | 1.0000 | +0.3500 ± 0.7024, not shown | 0.8000 |
 
 | ensemble | ml-100k | ml-1m |
@@ -183,7 +183,8 @@ def test_ensembles_stand_beside_ensembles():
         == "| ensemble | ml-100k | minus *ours, mean of 3* | ml-1m |"
     )
     assert many.splitlines()[3] == (
-        "| ours, no histories, mean of 3 | 0.8000 | +0.3000 ± 0.0024, worse |  |"
+        "| ours, no histories, mean of 3 | 0.8000 | +0.3000 ± 0.0024, worse "
+        "| not measured |"
     )
 
 
@@ -195,15 +196,15 @@ def test_the_lines_of_both_sets_by_hand():
     assert figures.details() == "\n".join([many, "", *sentences, *GROWING])
 
 
-def test_what_was_not_measured_is_left_out():
+def test_what_was_not_measured_is_said_in_the_table_and_no_sentence():
     results.write("scoring", "ml-1m", SCORING)
     one = figures.table()
     many, after = figures.details().split("\n\n")
-    assert one.splitlines()[2] == "| ours | 0.6500 |  |  |"
-    assert (
-        one.splitlines()[-1] == "| theirs | 1.0000 | +0.3500 ± 0.7024, not shown |  |"
+    assert one.splitlines()[2] == "| ours | 0.6500 |  | not measured |"
+    assert one.splitlines()[-1] == (
+        "| theirs | 1.0000 | +0.3500 ± 0.7024, not shown | not measured |"
     )
-    assert many.splitlines()[-1] == "| ours, mean of 3 | 0.6000 |  |"
+    assert many.splitlines()[-1] == "| ours, mean of 3 | 0.6000 | not measured |"
     assert after.splitlines() == [TOP.format("ml-1m"), *GROWING]
 
 
@@ -286,14 +287,14 @@ def test_a_point_a_split_and_a_bar_at_the_mean(axes):
                 "s to encode, slope 0.11": ([1.0, 1.5, 4.4], "#999999"),
                 "GiB at peak, slope 0.33": ([3.0, 3.5, 6.66], "#d62728"),
             },
-            ("rows", "s, GiB"),
+            ("rows", "seconds, or GiB"),
         ),
         (
             "ids",
             [20, 200, 2000],
             {
-                "keras.Adam, slope 1.23": ([1.0, 1.5, 7.0], "#999999"),
-                "Adam, slope 0.57": ([2.0, 2.5, 8.0], "#333333"),
+                "Keras' Adam, slope 1.23": ([1.0, 1.5, 7.0], "#999999"),
+                "our Adam, slope 0.57": ([2.0, 2.5, 8.0], "#333333"),
                 "RowAdam, slope 0.09": ([3.0, 3.5, 9.0], "#d62728"),
             },
             ("ids of one field", "milliseconds a step"),
@@ -311,5 +312,5 @@ def test_costs_grow_on_log_axes(name, sizes, lines, labels, axes):
         assert (line.get_marker(), line.get_linestyle()) == ("o", "-")
     legend = ax.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == [*lines]
-    assert legend.get_title().get_text() == "slope: of the last decade"
+    assert legend.get_title().get_text() == "slope: over the last factor of ten"
     assert ax.margins()[1] == 0.3
