@@ -5,6 +5,7 @@ sum: Shapley values share it out among the fields (Lundberg and Lee 2017). A fie
 has not joined takes the values that it has in background rows.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import combinations
 from typing import NamedTuple
@@ -137,7 +138,7 @@ class Explainer:
         self._names = _names(self.names, self.groups if "deep" in self.parts else [])
         xs = self._features(background)
         self._background = self._embeddings(xs)
-        fm, outputs = self._fm(xs)
+        fm, outputs = self._fm(xs, self._background)
         self._means, self._start = fm.mean(axis=0), outputs.mean()
 
     def explain(self, rows) -> Explanation:
@@ -150,10 +151,11 @@ class Explainer:
         if not table.index.is_unique:
             raise ValueError("Labels of rows occur twice: reset_index() first.")
         xs, target, errors = self._features(table), self.predictor.target, None
-        fm, outputs = self._fm(xs)
+        rows_of = self._embeddings(xs)
+        fm, outputs = self._fm(xs, rows_of)
         terms = fm - self._means
         if "deep" in self.parts:
-            found = self._shapley(xs)
+            found = self._shapley(rows_of)
             terms = np.hstack([terms, found.values.T])
             if self.orders is not None:
                 errors = found.errors.T * target.unit
@@ -175,10 +177,11 @@ class Explainer:
     def _embeddings(self, xs: list) -> list[np.ndarray]:
         return [embeddings(*one) for one in zip(self.members, xs, strict=True)]
 
-    def _fm(self, xs: list) -> tuple[np.ndarray, np.ndarray]:
+    def _fm(self, xs: list, rows_of: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """First and second order, the mean of the members: (n, p + p (p - 1) / 2).
 
         And the whole output of each member, deep part included: (members, n).
+        rows_of: the embeddings of xs
         """
         each = [fm_terms(*one) for one in zip(self.members, xs, strict=True)]
         one, two = np.triu_indices(len(self.names), 1)
@@ -186,14 +189,13 @@ class Explainer:
         outputs = np.array([fm.total for fm in each])
         if "deep" in self.parts:
             everybody = np.ones((1, len(self.names)), bool)
-            pairs = zip(self.members, self._embeddings(xs), strict=True)
+            pairs = zip(self.members, rows_of, strict=True)
             deep = [deep_worths(member, e, e[:1], everybody) for member, e in pairs]
             outputs += np.vstack(deep)
         return np.mean(terms, axis=0), outputs
 
-    def _shapley(self, xs: list) -> shapley.Estimate:
+    def _shapley(self, rows_of: list[np.ndarray]) -> shapley.Estimate:
         """Of the deep part, the mean of the members: (groups, n)."""
-        rows_of = self._embeddings(xs)
         of_group = np.array(
             [[name in fields for name in self.names] for fields in self.groups.values()]
         )
@@ -272,7 +274,7 @@ def _groups(groups: Mapping | None, names: list) -> dict:
         return {name: [name] for name in names}
     found = {name: [*fields] for name, fields in groups.items()}
     held = [field for fields in found.values() for field in fields]
-    if sorted(map(str, held)) != sorted(map(str, names)):
+    if Counter(held) != Counter(names):
         raise ValueError(f"Groups hold {held}: each of {names} belongs to one.")
     return found
 
@@ -302,10 +304,10 @@ def variance_shares(terms: pd.DataFrame) -> pd.Series:
     term's own variance and its half of each covariance with others. It is negative
     where a term pulls against the sum. Raises ValueError where the sum does not vary.
     """
+    if np.ptp(terms.sum(axis=1)) <= 1e-12 * terms.abs().max(axis=None):
+        raise ValueError("The sum is the same in all rows: there is nothing to share.")
     centred = terms - terms.mean()
     total = centred.sum(axis=1)
-    if not total.var():
-        raise ValueError("The sum is the same in all rows: there is nothing to share.")
     return centred.mul(total, axis=0).sum() / (total**2).sum()
 
 

@@ -145,6 +145,8 @@ def test_groups_join_together():
     np.testing.assert_allclose(why.output, raw_of(found, ASKED), atol=1e-5)
     with pytest.raises(ValueError, match=r"Groups hold \['user'\]: each of .* one"):
         Explainer(found, BACKGROUND, groups={"who": ["user"]})
+    with pytest.raises(ValueError, match=r"each of \[1\] belongs to one"):
+        explain._groups({"who": ["1"]}, [1])
 
 
 def many_fields(number: int) -> dict:
@@ -251,8 +253,10 @@ def test_shares_of_variance_add_up_and_by_hand():
     term, total = why.terms["first_order", "film", ""], why.output
     expected = np.cov(term, total)[0, 1] / total.var()
     assert shares["first_order", "film", ""] == pytest.approx(expected)
-    with pytest.raises(ValueError, match="same in all rows"):
-        explain.variance_shares(terms[["c"]])
+    rounded = pd.DataFrame([[0.1, 0.7], [0.2, 0.6], [0.5, 0.3]])  # 0.8, to 15 digits
+    for same in (terms[["c"]], rounded):
+        with pytest.raises(ValueError, match="same in all rows"):
+            explain.variance_shares(same)
 
 
 def test_a_table_of_pairs_holds_each_once():
