@@ -80,8 +80,8 @@ def architecture(model: keras.Model, path: str | Path | None = None) -> SVG:
                 _box(layer, _part(layer), " " if layer in tables else "<br/>")
             )
             node.set_shape("plain")
-    dot.obj_dict["attributes"] |= {"concentrate": "false", "nodesep": 0.08}
-    dot.obj_dict["attributes"] |= {"ranksep": 0.35}
+    looks = {"concentrate": "false", "nodesep": 0.08, "ranksep": 0.35}
+    dot.obj_dict["attributes"] |= looks
     for edge in dot.get_edges():
         edge.obj_dict["attributes"] |= {"color": '"#777777"', "arrowsize": "0.6"}
         edge.set("penwidth", "1.2")
