@@ -85,6 +85,12 @@ def test_the_seed_is_set_in_exactly_one_place(tmp_path, cells):
     assert ended.value.code == "02_x.ipynb: one line `SEED = 0` is needed."
 
 
+def test_a_notebook_without_a_bound_is_refused(tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        with_seed(book(tmp_path / "02_x.ipynb", "SEED = 0"), 0)
+    assert ended.value.code == "02_x.ipynb has no bound to measure."
+
+
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_every_notebook_with_a_bound_can_be_given_a_seed(path):
     notebook = nbformat.read(path, as_version=4)

@@ -32,10 +32,10 @@ def with_seed(path: Path, seed: int) -> nbformat.NotebookNode:
     """The code of a notebook up to its last bound, with its line `SEED = 0` set."""
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    last = max(
-        (i for i, cell in enumerate(code) if "bounds[" in cell.source), default=0
-    )
-    notebook.cells = code[: last + 1]
+    held = [i for i, cell in enumerate(code) if "bounds[" in cell.source]
+    if not held:
+        sys.exit(f"{path.name} has no bound to measure.")
+    notebook.cells = code[: held[-1] + 1]
     seeded = 0
     for cell in notebook.cells:
         lines = cell.source.splitlines()
@@ -85,9 +85,8 @@ def main() -> None:
 
 def summary(key: str, runs: list[dict]) -> dict:
     """The entry of one bound. Ends the program where the bound holds what it beats."""
-    if missing := [
-        seed for seed, run in zip(SEEDS, runs, strict=True) if key not in run
-    ]:
+    missing = [seed for seed, run in zip(SEEDS, runs, strict=True) if key not in run]
+    if missing:
         sys.exit(f"{key} was not reached with seeds {missing}.")
     values, beaten = zip(*(run[key] for run in runs), strict=True)
     mean, sd = statistics.mean(values), statistics.stdev(values)
