@@ -176,10 +176,9 @@ def row_minus_adam(found: dict) -> dict:
     found: valid_rmse of either, a number a split, trained on eight times as many rows
     """
     rmse = {name: found[name]["valid_rmse"] for name in ("Adam", "RowAdam")}
-    (row,) = comparisons.compare(
-        rmse, [("RowAdam", "Adam")], test_to_train=1 / 8
-    ).to_dict("records")
-    return row | {"outlying": [*row["outlying"]]}
+    pairs = [("RowAdam", "Adam")]
+    (row,) = comparisons.compare(rmse, pairs, test_to_train=1 / 8).to_dict("records")
+    return row
 
 
 WHAT = {"rows": grow_rows, "ids": grow_ids, "accuracy": compare_accuracy}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import accuracy, growth, results, trials, turns
+from benchmarks import accuracy, results, turns
 from helpers import fields, splits
 
 SET = "toy"
@@ -31,23 +31,20 @@ class Fake:
 
 
 def alone(call, *args):
-    """In place of turns.alone and Trials.alone."""
+    """In place of Trials.alone."""
     return call(*args)
 
 
-@pytest.fixture(scope="module")
-def rows() -> pd.DataFrame:
-    rows = growth.like_ml_1m(200)
-    return rows.assign(user_id=rows.user_id % 15, movie_id=rows.movie_id % 20)
+@pytest.fixture
+def rows(few_rows) -> pd.DataFrame:
+    return few_rows
 
 
 @pytest.fixture(autouse=True)
-def here(rows, monkeypatch, tmp_path):
-    """A small set, no process but this one, and results beside those of the course."""
+def here(rows, monkeypatch, in_this_process):
+    """A small set, no process but this one."""
     data = SimpleNamespace(joined=lambda: rows)
     monkeypatch.setattr(accuracy.datasets, "load", lambda name: {SET: data}[name])
-    monkeypatch.setattr(turns, "alone", alone)
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setitem(accuracy.SEEDS, SET, [4, 5])
 
 
@@ -260,9 +257,8 @@ def test_summary_by_hand():
 # ---- the program
 
 
-def test_all_trials_of_all_contenders_are_counted(enter, monkeypatch, tmp_path, capsys):
+def test_all_trials_of_all_contenders_are_counted(enter, monkeypatch, capsys):
     """A search of three and two seeds: as many lines as the first one says."""
-    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
     enter("fake", grid={"a": [1, 2, 3]}, fake=Fake(lambda n, seed, a: np.full(n, a)))
     enter("plain")
     accuracy.main(SET, "fake", "plain")

@@ -17,12 +17,6 @@ def alone(call, *args):
     return call(*args)
 
 
-@pytest.fixture
-def here(monkeypatch, tmp_path):
-    """Results beside those of the course."""
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
-
-
 @pytest.mark.parametrize("power", [0, 0.5, 1, 2])
 def test_the_slope_is_the_power_of_growth(power):
     sizes = [10, 100, 1000]
@@ -155,10 +149,8 @@ def test_a_step_trains_with_the_ids_that_there_are(name, monkeypatch):
     assert moved["first_order/w0"] == pytest.approx(4e-3, rel=0.01)
 
 
-def test_accuracy_is_that_of_the_validation_rows(monkeypatch):
-    rows = growth.like_ml_1m(200)
-    rows = rows.assign(user_id=rows.user_id % 15, movie_id=rows.movie_id % 20)
-    data = SimpleNamespace(joined=lambda: rows)
+def test_accuracy_is_that_of_the_validation_rows(few_rows, monkeypatch):
+    data = SimpleNamespace(joined=lambda: few_rows)
     asked, prepare = {}, training.prepare
 
     def prepared(split):
@@ -181,7 +173,7 @@ def test_accuracy_is_that_of_the_validation_rows(monkeypatch):
     monkeypatch.setattr(best, "train", train)
     monkeypatch.setattr(training, "evaluate", evaluate)
     assert growth.accuracy("RowAdam", 0.02, 3) == 0.9
-    train, valid, _ = splits.random_rows(rows, 3)
+    train, valid, _ = splits.random_rows(few_rows, 3)
     assert asked["train"].rows.index.equals(train.index)
     assert asked["judged by"].index.equals(valid.index)
     assert asked["seed"] == 3
@@ -191,7 +183,7 @@ def test_accuracy_is_that_of_the_validation_rows(monkeypatch):
     assert asked["recipe"].fit == plain.fit | how
 
 
-def test_rows_grow_by_slopes(here, monkeypatch, capsys):
+def test_rows_grow_by_slopes(in_this_process, monkeypatch, capsys):
     monkeypatch.setattr(growth, "ROWS", [10, 100, 10_000])
     epochs = {10: 7, 100: 1, 10_000: 10}
     monkeypatch.setattr(
@@ -210,7 +202,7 @@ def test_rows_grow_by_slopes(here, monkeypatch, capsys):
     assert last.startswith("    10,000 rows {'encode': 10000,")
 
 
-def test_ids_grow_by_each_optimizer_in_turn(here, monkeypatch, capsys):
+def test_ids_grow_by_each_optimizer_in_turn(in_this_process, monkeypatch, capsys):
     asked = []
     powers = {"keras.Adam": 1, "Adam": 0.5, "RowAdam": 0}
     sizes = [10, 1000, 100_000]
@@ -236,7 +228,9 @@ def test_ids_grow_by_each_optimizer_in_turn(here, monkeypatch, capsys):
     assert said[-1] == "   100,000 ids RowAdam    {'median': 1}"
 
 
-def test_rates_are_chosen_on_one_seed_and_compared_on_all(here, monkeypatch, capsys):
+def test_rates_are_chosen_on_one_seed_and_compared_on_all(
+    in_this_process, monkeypatch, capsys
+):
     """Adam is best at 0.01, RowAdam, by 0.01 a seed better, at 0.02."""
     asked = []
     lowest = {"Adam": 0.01, "RowAdam": 0.02}
@@ -266,7 +260,7 @@ def test_rates_are_chosen_on_one_seed_and_compared_on_all(here, monkeypatch, cap
         "p": pytest.approx(2 * stats.t.cdf(-1 / (1 / 3 + 1 / 8) ** 0.5, 2)),
         "p_small": pytest.approx(stats.t.cdf(0.7 / (1 / 3 + 1 / 8) ** 0.5, 2)),
         "outcome": "not shown",
-        "outlying": [],
+        "outlying": (),
     }
     said = capsys.readouterr().out.splitlines()
     assert [line.split(" ")[0] for line in said] == [
@@ -276,7 +270,7 @@ def test_rates_are_chosen_on_one_seed_and_compared_on_all(here, monkeypatch, cap
     ]
 
 
-def test_five_seeds_where_nobody_says_how_many(here, monkeypatch):
+def test_five_seeds_where_nobody_says_how_many(in_this_process, monkeypatch):
     slower = {"Adam": 0.01, "RowAdam": 0.02}
     monkeypatch.setattr(
         growth, "accuracy", lambda name, rate, seed: 0.9 + slower[name] * seed
@@ -292,7 +286,9 @@ def test_five_seeds_where_nobody_says_how_many(here, monkeypatch):
     assert found["Adam"]["valid_rmse"] == pytest.approx([0.9, 0.91, 0.92, 0.93, 0.94])
 
 
-def test_what_is_named_is_measured_and_the_rest_stays(here, monkeypatch, capsys):
+def test_what_is_named_is_measured_and_the_rest_stays(
+    in_this_process, monkeypatch, capsys
+):
     what = {name: lambda alone, i=i: i for i, name in enumerate(growth.WHAT, 1)}
     monkeypatch.setattr(growth, "WHAT", what)
     growth.main("rows", "ids")

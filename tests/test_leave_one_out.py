@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from keras import ops
 
-from benchmarks import growth, leave_one_out, results, trials, turns
+from benchmarks import leave_one_out, results
 from helpers import best, models, splits, training
 from helpers.fields import FieldEncoder, History
 from helpers.history_layers import HistorySum
@@ -24,20 +24,15 @@ def thinned() -> leave_one_out.Thinned:
 
 
 @pytest.fixture
-def rows(monkeypatch, tmp_path):
+def rows(few_rows, monkeypatch, in_this_process):
     """A small set under the name of ml-100k, no process but this one."""
-    rows = growth.like_ml_1m(200)
-    rows = rows.assign(user_id=rows.user_id % 15, movie_id=rows.movie_id % 20)
-    data = SimpleNamespace(joined=lambda: rows)
+    data = SimpleNamespace(joined=lambda: few_rows)
     monkeypatch.setattr(
         leave_one_out.datasets, "load", lambda name: {"ml-100k": data}[name]
     )
-    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(trials, "TRIALS", tmp_path)
     quick = best.Recipe({"k": 2, "units": (4,)}, {"epochs": 1})
     monkeypatch.setitem(best.RECIPES, "ml-100k", quick)
-    return rows
+    return few_rows
 
 
 def test_with_others_every_list_of_an_owner_is_one_shorter(rows):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import results, scoring, trials, turns
+from benchmarks import results, scoring, turns
 from helpers import best, fields, models, recommend, splits, training
 
 N_USERS, N_MOVIES = 60, 15
@@ -147,14 +147,13 @@ def test_no_user_is_scored_twice_alone(data, race, monkeypatch):
 
 
 def test_both_models_are_measured_on_what_the_recipe_trains_on(
-    rows, monkeypatch, tmp_path, capsys
+    rows, monkeypatch, in_this_process, capsys
 ):
     recipes = {name: best.Recipe({"k": k}, {}) for name, k in (("p", 1), ("r", 2))}
     monkeypatch.setitem(best.PLAIN, "toy", recipes["p"])
     monkeypatch.setitem(best.RECIPES, "toy", recipes["r"])
     sets = SimpleNamespace(joined=lambda: rows, users=USERS, movies=MOVIES)
     monkeypatch.setattr(scoring.datasets, "load", {"toy": sets}.get)
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
     prepared, asked = [], []
     monkeypatch.setattr(
         training, "prepare", lambda *args: prepared.append(args) or args
@@ -165,8 +164,6 @@ def test_both_models_are_measured_on_what_the_recipe_trains_on(
         return figures(len(asked))
 
     monkeypatch.setattr(scoring, "measure", measure)
-    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
-    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
     scoring.main("toy", 3)
     split = best.split(rows, 0)
     assert [chosen for _, chosen in prepared] == [fields.MOVIELENS, best.FIELDS]

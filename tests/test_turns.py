@@ -16,7 +16,6 @@ from benchmarks import (
     rivals,
     speed_worker,
     training_speed,
-    trials,
     turns,
 )
 from helpers import fields, synthetic
@@ -510,7 +509,7 @@ pytorch: 0 parameters fewer than ours, 0 explained
 """
 
 
-def test_the_race_is_kept_with_all_that_made_it(monkeypatch, tmp_path, capsys):
+def test_the_race_is_kept_with_all_that_made_it(monkeypatch, in_this_process, capsys):
     asked = []
     rows = synthetic.planted_fm(30).rows
     data = SimpleNamespace(joined=lambda: rows)
@@ -526,12 +525,9 @@ def test_the_race_is_kept_with_all_that_made_it(monkeypatch, tmp_path, capsys):
         asked.append((names, rounds))
         return RUNS
 
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(training_speed.datasets, "load", {"toy": data}.get)
     monkeypatch.setattr(training_speed.training, "prepare", prepare)
     monkeypatch.setattr(turns, "race", race)
-    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
-    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
     training_speed.main("toy", 3)
     split = training_speed.splits.random_rows(rows, 0)
     named = ["ours", "ours_jax", "deepctr", "pytorch", "floor"]
