@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -54,6 +55,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def program() -> str:
+    """The module that was started, such as benchmarks.accuracy."""
+    return f"benchmarks.{Path(sys.argv[0]).stem}"
+
+
 def path(name: str, dataset: str) -> Path:
     """Where the results of one benchmark on one set lie."""
     return RESULTS / f"{name}_{dataset}.json"
@@ -67,7 +73,7 @@ def write(name: str, dataset: str, figures: dict, **settings) -> Path:
     state = {
         "benchmark": name,
         "dataset": dataset,
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", program(), *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": versions(),

@@ -26,7 +26,7 @@ def here(monkeypatch, tmp_path) -> Path:
 
 
 def test_what_is_written_is_read_again_with_all_that_made_it(here, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["speed.py", "ml-100k", "3"])
+    monkeypatch.setattr(sys, "argv", ["a/speed.py", "ml-100k", "3", "two words"])
     assert results.read("speed", "ml-100k") is None
     before = datetime.now(UTC).date()
     out = results.write("speed", "ml-100k", {"ours": 1.5}, seeds=[0], rounds=3)
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_again_with_all_that_made_it(here, monkeypatch):
     assert kept == {
         "benchmark": "speed",
         "dataset": "ml-100k",
-        "command": "python -m benchmarks.speed ml-100k 3",
+        "command": "python -m benchmarks.speed ml-100k 3 'two words'",
         "machine": results.machine(),
         "versions": results.versions(),
         "settings": {"seeds": [0], "rounds": 3},
@@ -112,8 +112,9 @@ def test_a_kept_result_says_how_it_came_to_be(path):
     assert path == results.path(kept["benchmark"], kept["dataset"])
     for key in ("command", "date", "machine", "versions", "settings", "figures"):
         assert kept[key]
-    command = f"python -m benchmarks.{kept['benchmark']}"
-    assert kept["command"].startswith(command)
+    program = kept["command"].split()[2].removeprefix("benchmarks.")
+    assert Path(results.__file__).with_name(f"{program}.py").exists()
+    assert kept["benchmark"].startswith(program)
     assert {*kept["machine"]} == {*results.machine()}
 
 

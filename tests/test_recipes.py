@@ -1,24 +1,20 @@
 """Settings are chosen on validation rows, and the recipe is one of the trials."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import growth, recipes, results, trials, turns
+from benchmarks import recipes, results
 from helpers import best, splits, training
 
 
 @pytest.fixture
-def rows(monkeypatch, tmp_path):
+def rows(few_rows, monkeypatch, in_this_process):
     """A small set under the name of ml-100k, no process but this one."""
-    rows = growth.like_ml_1m(200)
-    rows = rows.assign(user_id=rows.user_id % 15, movie_id=rows.movie_id % 20)
-    data = SimpleNamespace(joined=lambda: rows)
+    data = SimpleNamespace(joined=lambda: few_rows)
     monkeypatch.setattr(recipes.datasets, "load", lambda name: {"ml-100k": data}[name])
-    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(trials, "TRIALS", tmp_path)
-    return rows
+    return few_rows
 
 
 @pytest.mark.parametrize("which", recipes.GRIDS)
@@ -74,8 +70,11 @@ def test_all_trials_are_kept_and_told_from_the_best_to_the_worst(
         return 0.9 + settings["l2"]
 
     monkeypatch.setattr(recipes, "attempt", attempt)
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "ml-100k", "plain", "6"])
     recipes.main("ml-100k", "plain", "6")
-    found = results.read("recipes_plain", "ml-100k")["figures"]
+    kept = results.read("recipes_plain", "ml-100k")
+    assert kept["command"] == "python -m benchmarks.recipes ml-100k plain 6"
+    found = kept["figures"]
     assert found["recipe"]["settings"]["l2"] == best.PLAIN["ml-100k"].model["l2"]
     assert len(found["drawn"]) == 6
     said = [x for x in capsys.readouterr().out.splitlines() if x.startswith("0.9")]
