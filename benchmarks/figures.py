@@ -103,12 +103,9 @@ def table() -> str:
     On ml-100k each is held against OURS on the same splits.
     """
     small, large = accuracies()
-    lost = losses(small[0])
-    lines = [
-        *comparison("one model", small[0], large[0]),
-        *([""] if lost else []),
-        *lost,
-    ]
+    lines = comparison("one model", small[0], large[0])
+    if lost := losses(small[0]):
+        lines += ["", *lost]
     return "\n".join(lines)
 
 

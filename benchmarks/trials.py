@@ -58,10 +58,10 @@ class Trials:
 
     def _kept(self) -> list[dict]:
         """The last one of a benchmark that was killed may be half a line: no JSON."""
+        if not self.path.exists():
+            return []
         found = []
-        for line in (
-            self.path.read_text("utf-8").split("\n") if self.path.exists() else []
-        ):
+        for line in self.path.read_text("utf-8").splitlines():
             with suppress(ValueError):
                 found.append(json.loads(line))
         return found
