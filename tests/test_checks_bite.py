@@ -483,6 +483,14 @@ BUGS = (
         FROM_MEAN,
     ),
     Bug(
+        "what two rows have alike is told as their difference",
+        explain.Explanation,
+        "between",
+        "gap[gap != 0]",
+        "gap",
+        FROM_MEAN,
+    ),
+    Bug(
         "an estimate's error is the spread of single orders",
         shapley,
         "sampled",

@@ -140,8 +140,10 @@ EXERCISES = {
     "09.3": Exercise(
         (),
         {
-            "def answer(a, b, A, B):\n    return a @ b / 2": "not nothing",
-            "def answer(a, b, A, B):\n    return (a - A.mean(0)) @ b": "alone it meets",
+            "def answer(a, b, A, B):\n    return a @ b / 2": "the other's background",
+            "def answer(a, b, A, B):\n    return (a - A.mean(0)) @ b": "who is first",
+            "def answer(a, b, A, B):\n"
+            "    return (a - A.mean(0)) @ (b + B.mean(0)) / 2": "a mean of products",
         },
     ),
     "05.1": Exercise(
