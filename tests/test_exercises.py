@@ -164,8 +164,13 @@ EXERCISES = {
     "05.3": Exercise(
         (),
         {
-            "def answer(outputs):\n    return outputs.var(0) / outputs.var(0).sum()": (
-                "its covariances with the others"
+            "def answer(outputs):\n    whole = outputs.sum(axis=1)\n"
+            "    return 1 - np.cov(outputs.T).sum(axis=1) / whole.var(ddof=1)": (
+                "a share has one of them"
+            ),
+            "def answer(outputs):\n"
+            "    return 1 - outputs.var(axis=0) / outputs.sum(axis=1).var()": (
+                "both halves of a covariance are lost"
             ),
         },
     ),
