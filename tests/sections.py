@@ -37,18 +37,21 @@ def sections(number: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def run(wanted: tuple[str, ...]) -> dict:
+def run(wanted: tuple[str, ...], ready: dict | None = None) -> dict:
     """Run Setup and the wanted sections of a notebook; wanted[0] is its number.
 
+    ready: the names that a run before this one returned; Setup is not run again
     Returns all names that are defined then.
     """
     number, *headings = wanted
     cells = sections(number)
     unknown = {*headings} - {head for head, _ in cells}
     assert not unknown, f"notebook {number} has no section {unknown}"
-    names = {"__name__": "notebook"}
+    names = {**(ready or {"__name__": "notebook"})}
+    if ready is None:
+        headings.append("Setup")
     for head, sources in cells:
-        if head in ("Setup", *headings):
+        if head in headings:
             for source in sources:
                 exec(compile(source, f"{number} {head}", "exec"), names)
     return names
@@ -79,10 +82,10 @@ def as_a_reader() -> Iterator[Callable]:
         patch.setattr(checks, "load_bounds", lambda _: defaultdict(lambda: ANYTHING))
         patch.setattr(checks, "within", within_or_anything)
 
-        def go(wanted: tuple[str, ...]) -> dict:
+        def go(wanted: tuple[str, ...], ready: dict | None = None) -> dict:
             data = movielens(wanted[0])
             patch.setattr(datasets, "load", lambda name=None: data)
-            return run(wanted)
+            return run(wanted, ready)
 
         yield go
     matplotlib.pyplot.close("all")
