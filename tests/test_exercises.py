@@ -38,8 +38,8 @@ EXERCISES = {
     "00.3": Exercise(
         ("What is predicted",),
         {
-            'answer = ("user_id", "movie_id")': "its cells are found",
-            'answer = ("gender", "age")': "beat age x movie",
+            'answer = "gender"': "it says as much",
+            'answer = "occupation"': "it says as much",
         },
     ),
     "01.1": Exercise(
