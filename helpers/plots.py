@@ -147,9 +147,10 @@ def curves(curves, ax=None):
         best, colour = curves.best_epoch, PALETTE["second_order"]
         at = (best, curves.valid[best - 1])
         ax.plot(*at, "o", color=colour)
-        _label(ax, f"best, epoch {best}", at, (0, -14), colour, ha="center")
+        _label(ax, f"best, epoch {best}", at, (4, 18), colour)
     ax.set(xlabel="epoch", ylabel=curves.score)
     ax.margins(x=0.15, y=0.15)
+    ax.set_xlim(left=0.5)
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
 

@@ -243,6 +243,7 @@ def test_the_learning_curves_are_drawn_and_the_best_epoch_is_marked():
         "best, epoch 2",
     ]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "RMSE")
+    assert ax.get_xlim()[0] == 0.5  # no epoch 0
     plt.close(ax.figure)
 
 
@@ -456,8 +457,8 @@ def test_curves_wear_the_colours_of_the_course_and_labels_stand_beside_them():
         ("training", (4, 0.5), (5, 0), "offset points", "#777777", "left", "center"),
         ("validation", (4, 1.0), (5, 0), "offset points", "#333333", "left", "center"),
         (
-            *("best, epoch 2", (2, 0.9), (0, -14)),
-            *("offset points", "#F58518", "center", "center"),
+            *("best, epoch 2", (2, 0.9), (4, 18)),
+            *("offset points", "#F58518", "left", "center"),
         ),
     ]
     assert ax.margins() == (0.15, 0.15)
