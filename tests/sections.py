@@ -38,10 +38,15 @@ def sections(number: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def run(wanted: tuple[str, ...], ready: dict | None = None) -> dict:
+def run(
+    wanted: tuple[str, ...],
+    ready: dict | None = None,
+    edit: tuple[str, str] | None = None,
+) -> dict:
     """Run Setup and the wanted sections of a notebook; wanted[0] is its number.
 
     ready: the names that a run before this one returned; Setup is not run again
+    edit: what one place of the cells has, and what it has instead
     Returns all names that are defined then.
     """
     number, *headings = wanted
@@ -51,10 +56,13 @@ def run(wanted: tuple[str, ...], ready: dict | None = None) -> dict:
     names = {**(ready or {"__name__": "notebook"})}
     if ready is None:
         headings.append("Setup")
-    for head, sources in cells:
-        if head in headings:
-            for source in sources:
-                exec(compile(source, f"{number} {head}", "exec"), names)
+    right, wrong = edit or ("", "")
+    found = [(head, x) for head, sources in cells if head in headings for x in sources]
+    places = sum(source.count(right) for _, source in found)
+    assert not edit or places == 1, f"{right!r} stands {places} times"
+    for head, source in found:
+        edited = source.replace(right, wrong) if edit else source
+        exec(compile(edited, f"{number} {head}", "exec"), names)
     return names
 
 
@@ -87,10 +95,10 @@ def as_a_reader() -> Iterator[Callable]:
         patch.setattr(checks, "load_bounds", lambda _: defaultdict(lambda: ANYTHING))
         patch.setattr(checks, "within", within_or_anything)
 
-        def go(wanted: tuple[str, ...], ready: dict | None = None) -> dict:
+        def go(wanted: tuple[str, ...], ready=None, edit=None) -> dict:
             data = movielens(wanted[0])
             patch.setattr(datasets, "load", lambda name=None: data)
-            return run(wanted, ready)
+            return run(wanted, ready, edit)
 
         yield go
     matplotlib.pyplot.close("all")

@@ -7,16 +7,20 @@ takes long and only prepares is run once, without a bug: see AFTER.
 """
 
 import inspect
+import re
 import sys
 import textwrap
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
-from sections import as_a_reader
+from sections import as_a_reader, cells_of
 
 from helpers import (
     best,
+    checks,
     comparisons,
     datasets,
     explain,
@@ -71,6 +75,7 @@ LOOP = (*MLP, "A training loop")
 KERAS = (*LOOP, "The same with Keras")
 LINEAR = ("04", "The last layer is linear")
 TRAINED = ("05", "Training")
+CONTRIBUTIONS = ("05", "What each part contributes")
 SHOWN = ("05", "When is a difference shown?")
 CLICKS = ("05", "Another target")
 STRIPS = ("06", "Three splits")
@@ -85,7 +90,8 @@ VARIANCE = (*SHARED_OUT, "Which terms carry the predictions")
 PANEL = (*SHARED_OUT, "Play with it")
 
 # Sections with a bug -> those before them, which are run without it, and once for all.
-AFTER = {TRAINED: ("05", "Three parts, one sum")}
+THREE = ("05", "Three parts, one sum")
+AFTER = {TRAINED: THREE, CONTRIBUTIONS: THREE}
 
 BUGS = (
     Bug(
@@ -547,13 +553,16 @@ def plant(bug: Bug, monkeypatch) -> None:
             monkeypatch.setitem(models.ROWS, kind, planted)
 
 
-@cache
 def prepared(sections: tuple[str, ...]) -> dict | None:
     """The names that sections need from those before them, which have no bug."""
-    if sections not in AFTER:
-        return None
+    return without_a_bug(AFTER[sections]) if sections in AFTER else None
+
+
+@cache
+def without_a_bug(sections: tuple[str, ...]) -> dict:
+    """The names that sections define, run once for all."""
     with as_a_reader() as run:
-        return run(AFTER[sections])
+        return run(sections)
 
 
 @pytest.fixture
@@ -573,3 +582,101 @@ def test_a_check_of_the_course_notices(bug, reader, monkeypatch):
     plant(bug, monkeypatch)
     with pytest.raises(AssertionError, match=r"^fails: "):
         reader(bug.sections, ready)
+
+
+# ---- ten of all checks, drawn at random
+
+
+class Drawn(NamedTuple):
+    """A check, where it stands, and an edit that breaks it and none before it.
+
+    The edit is in owner.name, or in a cell of the notebook where there is no owner.
+    """
+
+    claim: str
+    sections: tuple[str, ...]
+    right: str
+    wrong: str
+    owner: Any = None
+    name: str = ""
+
+
+# By random.Random(12).sample(), from the 301 checks of the notebooks outside exercises.
+# Two of the ten stop bugs above: "no row used to choose is a test row" that settings
+# are compared on test rows, "the checkpoint holds the same weights: ..." that it has
+# those of the last epoch. One is in test_the_drawn_check_after_minutes_of_training.
+DRAWN = (
+    Drawn(
+        "the rate, against the sign",
+        LOOP,
+        "rate * (m / (1 - b1**t))",
+        "rate * m",
+    ),
+    Drawn(
+        "and ends at the other",
+        FROM_MEAN,
+        "gap[gap != 0]",
+        "gap[gap > 0]",
+        explain.Explanation,
+        "between",
+    ),
+    Drawn(
+        "the stack built here = helpers.models",
+        STACK,
+        "SumWithIntercept(4.0)(stack)",
+        "SumWithIntercept(4.0)(stack[:, :2])",
+    ),
+    Drawn(
+        "the deep part's weight is halved and every prediction stays",
+        CONTRIBUTIONS,
+        "[[1.0], [1.0], [0.5]]",
+        "[[1.0], [1.0], [1.0]]",
+    ),
+    Drawn(
+        "Embedding of Keras picks these rows",
+        ("00", "A look-up in a table"),
+        "Embedding(6, 4, weights=[table])",
+        "Embedding(6, 4)",
+    ),
+    Drawn(
+        "and their verdict",
+        SHOWN,
+        "p < level, p_small < level",
+        "p_small < level, p < level",
+        comparisons,
+        "compare",
+    ),
+    Drawn(
+        "helpers: by the rate, as by hand",
+        LOOP,
+        'kind.Adam(0.1), keras.Variable(np.zeros((3, 1), "float32"))',
+        'keras.optimizers.Adam(0.1), keras.Variable(np.zeros((3, 1), "float32"))',
+    ),
+)
+
+
+@pytest.mark.parametrize("drawn", DRAWN, ids=lambda drawn: drawn.claim)
+def test_an_edit_breaks_the_check_that_was_drawn(drawn, reader, monkeypatch):
+    ready, edit = prepared(drawn.sections), (drawn.right, drawn.wrong)
+    if drawn.owner:
+        says = f"for {drawn.claim}"
+        plant(Bug(says, drawn.owner, drawn.name, *edit, drawn.sections), monkeypatch)
+        edit = None
+    with pytest.raises(AssertionError, match=rf"^fails: {re.escape(drawn.claim)}"):
+        reader(drawn.sections, ready, edit)
+
+
+@pytest.mark.parametrize("with_histories, holds", [(0.87, True), (0.88, False)])
+def test_the_drawn_check_after_minutes_of_training(with_histories, holds):
+    """Its cell alone, with made-up figures in place of the trainings."""
+    claim = "histories, on the same training rows, are below all of the ladder"
+    (source,) = (cell["source"] for cell in cells_of("06") if claim in cell["source"])
+    rmse = pd.DataFrame({"FM": {0: 0.875, 1: 0.8}, "DeepFM": {0: 0.89, 1: 0.8}})
+    names = {
+        "with_histories": with_histories,
+        "rmse": rmse,
+        "SEED": 0,
+        "checks": checks,
+    }
+    with nullcontext() if holds else pytest.raises(AssertionError, match=claim):
+        exec(source, names | {"checks": checks})
