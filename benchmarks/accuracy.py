@@ -2,15 +2,13 @@
 
     python -m benchmarks.accuracy [ml-100k|ml-1m] [contender ...] [--anew]
 
-The split is splits.random_rows(rows, seed). Settings are the maker's defaults, or come
-from a grid: trained on the training rows of seed 0, chosen by its validation rows. Then
-each seed trains on both, and is scored on its test rows. With names only those
-contenders are measured, and the others keep what they have. Every run is a trial of its
-own: see trials.
+The split is splits.random_rows(rows, seed). Settings come from a search, see search:
+trained on the training rows of seed 0, chosen by its validation rows. Where that takes
+hours they are the maker's. Then each seed trains on both, and is scored on its test
+rows. With names only those contenders are measured, and the others keep what they have.
+Every run is a trial of its own: see trials.
 """
 
-import itertools
-import math
 import statistics
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks import results, rivals, trials
+from benchmarks import results, rivals, search, trials
 from helpers import datasets, fields, splits
 from helpers.targets import Stars
 
@@ -52,33 +50,59 @@ def ours(job: rivals.Job, histories: bool = True) -> np.ndarray:
 
 
 class Contender(NamedTuple):
-    """call: see rivals. settings: always. grid: name -> values, tried on valid rows.
+    """call: see rivals. settings: always, and all of the first trial.
 
-    Where `epochs` is a setting, it is the most: a search watches each epoch.
+    space: name -> values, for search.drawn(). Where `epochs` is a setting, it is the
+    most: a search watches each epoch. advice: where settings come from without a search
+    unsearched: sets on which it keeps those of its maker: a search would take hours
     """
 
     call: Callable
     settings: dict = {}
-    grid: dict = {}
+    space: dict = {}
     advice: str = "its defaults"
+    unsearched: tuple[str, ...] = ()
 
 
-SVD = {"n_factors": [20, 100], "n_epochs": [20, 40], "reg_all": [0.02, 0.05, 0.1]}
-SVDPP = {"n_epochs": [20, 30], "reg_all": [0.02, 0.05, 0.1]}
-DEEPCTR = {"k": [16, 32], "l2": [1e-4, 1e-3, 1e-2], "dropout": [0.3, 0.5, 0.7]}
+REGULAR = [0.02, 0.04, 0.06, 0.08, 0.1, 0.14, 0.2]
+SVD = {
+    "n_factors": [10, 20, 50, 100, 200, 400],
+    "n_epochs": [10, 20, 40, 60, 80, 120],
+    "lr_all": [0.001, 0.0025, 0.005, 0.01, 0.02],
+    "reg_all": REGULAR,
+}
+SVDPP = {
+    "n_factors": [2, 5, 10, 20, 40],
+    "n_epochs": [5, 10, 20, 30, 50],
+    "lr_all": [0.0015, 0.0035, 0.007, 0.015, 0.03],
+    "reg_all": REGULAR,
+}
+MYFM = {"rank": [2, 4, 6, 8, 12, 16, 24, 32, 48], "samples": [50, 100, 200, 400, 800]}
+DEEPCTR = {
+    "k": [4, 8, 16, 32, 64],
+    "units": [(32,), (64, 64), (128, 64)],
+    "l2": [1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+    "dropout": [0.0, 0.3, 0.5, 0.7],
+    "learning_rate": [3e-4, 1e-3, 3e-3, 1e-2],
+}
+EXAMPLES = "its examples: rank 10"
+LARGE = ("ml-1m",)
+BOTH = ("ml-100k", "ml-1m")
 CONTENDERS = {
     "Surprise BaselineOnly": Contender(rivals.surprise, {"name": "BaselineOnly"}),
-    "Surprise SVD": Contender(rivals.surprise, {"name": "SVD"}, SVD, "a search"),
-    "Surprise SVD++": Contender(rivals.surprise, {"name": "SVDpp"}, SVDPP, "a search"),
-    "myFM, ids": Contender(rivals.myfm, {"kinds": IDS}, {}, "its examples: rank 10"),
+    "Surprise SVD": Contender(rivals.surprise, {"name": "SVD"}, SVD),
+    "Surprise SVD++": Contender(
+        rivals.surprise, {"name": "SVDpp"}, SVDPP, unsearched=LARGE
+    ),
+    "myFM, ids": Contender(rivals.myfm, {"kinds": IDS}, MYFM, EXAMPLES, LARGE),
     "myFM, side features": Contender(
-        rivals.myfm, {"kinds": SIDE}, {}, "its examples: rank 10"
+        rivals.myfm, {"kinds": SIDE}, MYFM, EXAMPLES, BOTH
     ),
     "myFM, histories": Contender(
-        rivals.myfm, {"kinds": IDS, "histories": True}, {}, "its examples: rank 10"
+        rivals.myfm, {"kinds": IDS, "histories": True}, MYFM, EXAMPLES, BOTH
     ),
     "DeepCTR DeepFM": Contender(
-        rivals.deepctr, {"epochs": 20}, DEEPCTR, "a search, epochs too"
+        rivals.deepctr, {"epochs": 30}, DEEPCTR, "its defaults", LARGE
     ),
     "ours, no histories": Contender(ours, {"histories": False}, {}, "best.PLAIN"),
     "ours": Contender(ours, {}, {}, "best.RECIPES"),
@@ -116,13 +140,18 @@ def run(name: str, dataset: str, seed: int, settings: dict, choosing: bool) -> d
 def choose(name: str, dataset: str, alone: Callable) -> tuple[dict, list]:
     """The settings with the lowest validation RMSE, and all that were tried."""
     contender = CONTENDERS[name]
-    if not contender.grid:
+    if not is_searched(contender, dataset):
         return contender.settings, []
-    tried = []
-    for values in itertools.product(*contender.grid.values()):
-        point = dict(zip(contender.grid, values, strict=True))
-        tried.append(attempt(name, dataset, contender.settings | point, alone))
+    tried = [
+        attempt(name, dataset, contender.settings | point, alone)
+        for point in ({}, *search.drawn(contender.space, search.TRIALS - 1))
+    ]
     return min(tried, key=lambda t: t["valid_rmse"])["settings"], tried
+
+
+def is_searched(contender: Contender, dataset: str) -> bool:
+    """Whether there is anything to search, and time for it."""
+    return bool(contender.space) and dataset not in contender.unsearched
 
 
 def attempt(name: str, dataset: str, settings: dict, alone: Callable) -> dict:
@@ -145,8 +174,9 @@ def measure(name: str, dataset: str, alone: Callable) -> dict:
     }
     first = [found["rmse"][0] for found in runs.values()]
     figures = {
-        "advice": CONTENDERS[name].advice,
+        "advice": f"{len(tried)} trials" if tried else CONTENDERS[name].advice,
         "settings": settings,
+        "at_edge": search.at_edge(CONTENDERS[name].space, settings) if tried else [],
         "tried": tried,
         "rmse": {str(seed): found["rmse"] for seed, found in runs.items()},
         "one_model": summary(first),
@@ -183,10 +213,9 @@ def main(dataset: str = "ml-100k", *names: str) -> None:
 
 
 def count(name: str, dataset: str) -> int:
-    """Trials of one contender: its grid, and a training for each seed."""
-    grid = CONTENDERS[name].grid
-    points = math.prod(len(values) for values in grid.values()) if grid else 0
-    return points + len(SEEDS[dataset])
+    """Trials of one contender: its search, and a training for each seed."""
+    searching = search.TRIALS if is_searched(CONTENDERS[name], dataset) else 0
+    return searching + len(SEEDS[dataset])
 
 
 def line(name: str, found: dict) -> str:

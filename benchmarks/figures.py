@@ -98,21 +98,21 @@ def draw_ids(ax: plt.Axes, ids: dict) -> None:
 
 
 def table() -> str:
-    """Test RMSE of single models on both sets, in Markdown, and who loses to whom.
+    """Test RMSE of single models on both sets, in Markdown; losses; what had no search.
 
     On ml-100k each is held against OURS on the same splits.
     """
     small, large = accuracies()
+    said = [*losses(small[0]), *unsearched()]
     lines = comparison("one model", small[0], large[0])
-    if lost := losses(small[0]):
-        lines += ["", *lost]
-    return "\n".join(lines)
+    return "\n".join([*lines, *([""] if said else []), *said])
 
 
 def details() -> str:
-    """Ensembles on both sets, and the speeds, in Markdown."""
+    """Ensembles on both sets, where searches ended, and the speeds, in Markdown."""
     small, large = accuracies()
-    return "\n".join([*comparison("ensemble", small[1], large[1]), "", *speeds()])
+    table = comparison("ensemble", small[1], large[1])
+    return "\n".join([*table, "", *edges(), *speeds()])
 
 
 def accuracies() -> list[tuple[dict, dict]]:
@@ -168,6 +168,39 @@ def losses(rows: dict[str, pd.Series]) -> list[str]:
     for own, wins in better.groupby("reference", sort=False):
         names = ", ".join(f"*{name}*" for name in wins.index.unique("model"))
         out.append(f"- On ml-100k *{own}* loses to {names}.")
+    return out
+
+
+def unsearched() -> list[str]:
+    """A sentence for each set with who could be searched there and was not."""
+    out = []
+    for name in ("ml-100k", "ml-1m"):
+        scored = results.read("accuracy", name) or {"figures": {}}
+        names = [
+            f"*{rival}*"
+            for rival, found in scored["figures"].items()
+            if accuracy.CONTENDERS[rival].space and not found["tried"]
+        ]
+        if names:
+            out.append(f"- On {name} with its maker's settings: {', '.join(names)}.")
+    return out
+
+
+def edges() -> list[str]:
+    """A sentence with the searches that ended at the edge of what they could draw."""
+    out = []
+    for name in ("ml-100k", "ml-1m"):
+        scored = results.read("accuracy", name) or {"figures": {}}
+        ended = []
+        for rival, found in scored["figures"].items():
+            where = [f"{s} {found['settings'][s]}" for s in found["at_edge"]]
+            if where:
+                ended.append(f"*{rival}* ({', '.join(where)})")
+        if ended:
+            out.append(
+                f"- On {name} these searches ended at the edge of what they could "
+                f"draw, and may have more to give: {', '.join(ended)}."
+            )
     return out
 
 

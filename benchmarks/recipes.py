@@ -9,9 +9,7 @@ trials. The lowest validation RMSE is no result, since it was chosen: accuracy s
 the recipe on test rows.
 """
 
-import numpy as np
-
-from benchmarks import results, trials
+from benchmarks import results, search, trials
 from helpers import best, datasets, fields, training
 
 SPLIT_SEED = 0
@@ -44,16 +42,6 @@ def kept(dataset: str, which: str) -> dict:
     return recipe.model | {name: recipe.fit[name] for name in OF_FIT}
 
 
-def drawn(which: str, n: int) -> list[dict]:
-    """n times one value of each setting: the same n, whoever draws."""
-    rng = np.random.default_rng(0)
-    grid = GRIDS[which].items()
-    return [
-        {name: values[rng.integers(len(values))] for name, values in grid}
-        for _ in range(n)
-    ]
-
-
 def attempt(dataset: str, which: str, settings: dict) -> float:
     """Validation RMSE of one model with these settings."""
     model = {name: x for name, x in settings.items() if name not in OF_FIT}
@@ -65,11 +53,12 @@ def attempt(dataset: str, which: str, settings: dict) -> float:
     return training.evaluate(trained, data.test)["RMSE"]
 
 
-def main(dataset: str = "ml-100k", which: str = "plain", n: str = "30") -> None:
+def main(dataset: str = "ml-100k", which: str = "plain", n: str = "") -> None:
     """Make the trials, keep them, print them from the best to the worst."""
+    n = n or str(search.TRIALS)
     if which not in GRIDS or dataset not in best.PLAIN or not n.isdecimal():
         raise SystemExit(f"Usage: {__doc__.splitlines()[2].strip()}")
-    asked = [kept(dataset, which), *drawn(which, int(n))]
+    asked = [kept(dataset, which), *search.drawn(GRIDS[which], int(n) - 1)]
     alone = trials.Trials(f"recipes_{which}", dataset, len(asked)).alone
     tried = [
         {"settings": settings, "valid_rmse": alone(attempt, dataset, which, settings)}

@@ -5,6 +5,7 @@ Each takes (job, **settings) and gives predictions in stars for the rows of job.
 """
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,17 +109,19 @@ def one_hot(encoder: fields.FieldEncoder, rows: pd.DataFrame) -> sparse.csr_matr
 
 def deepctr(
     job: Job,
-    k: int = 16,
+    k: int = 4,
+    units: Sequence[int] = (256, 128, 64),
     l2: float = 1e-5,
     dropout: float = 0.0,
+    learning_rate: float = 1e-3,
     epochs: int = 5,
     batch: int = 1024,
     watch: bool = False,
 ) -> np.ndarray:
     """DeepCTR's DeepFM for regression, with the fields of the course.
 
-    l2: its l2_reg_embedding and l2_reg_linear. watch: give the predictions after each
-    epoch instead, (epochs, n).
+    units: of its hidden layers. l2: its l2_reg_embedding and l2_reg_linear. watch: give
+    the predictions after each epoch instead, (epochs, n).
     """
     tf = tensorflow_of_keras_2()
     from deepctr.models import DeepFM
@@ -134,14 +137,14 @@ def deepctr(
     model = DeepFM(
         columns,
         columns,
-        dnn_hidden_units=(64, 64),
+        dnn_hidden_units=tuple(units),
         task="regression",
         dnn_dropout=dropout,
         l2_reg_embedding=l2,
         l2_reg_linear=l2,
         seed=job.seed,
     )
-    model.compile(tf.keras.optimizers.Adam(), loss="mse")
+    model.compile(tf.keras.optimizers.Adam(learning_rate), loss="mse")
     found = []
     for epoch in range(1, epochs + 1):
         model.fit(x, y, batch, verbose=0)

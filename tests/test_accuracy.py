@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import json
 import statistics
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import accuracy, results, turns
+from benchmarks import accuracy, results, search, turns
 from helpers import fields, splits
 
 SET = "toy"
@@ -148,20 +149,26 @@ def near(y: np.ndarray, settings: dict) -> np.ndarray:
     return np.where(y < 3, y + error, y - error)
 
 
-def test_the_search_tries_all_of_the_grid_on_one_seed_and_takes_the_lowest(rows, enter):
+def test_the_search_starts_with_what_there_is_and_takes_the_lowest(
+    rows, enter, monkeypatch
+):
+    monkeypatch.setattr(search, "TRIALS", 9)
     y = truth(rows, 0, True)
+    space = {"a": [1, 2, 3], "b": [0.1, 0.3, 0.5]}
     fake = enter(
-        fake=Fake(lambda n, seed, **settings: near(y, settings)),
+        fake=Fake(lambda n, seed, **settings: near(y, {"b": 0.9} | settings)),
         settings={"always": 1, "a": 7},
-        grid={"a": [1, 2, 3], "b": [0.1, 0.3]},
+        space=space,
     )
     settings, tried = accuracy.choose("fake", SET, alone)
-    assert settings == {"always": 1, "a": 2, "b": 0.3}
-    points = [*itertools.product([1, 2, 3], [0.1, 0.3])]
-    assert fake.settings == [{"always": 1, "a": a, "b": b} for a, b in points]
+    points = [{"a": 7, "b": 0.9}, *search.drawn(space, 8)]
+    assert fake.settings[0] == {"always": 1, "a": 7}
+    assert fake.settings[1:] == [{"always": 1} | point for point in points[1:]]
     assert [t["settings"] for t in tried] == fake.settings
-    for (a, b), found in zip(points, tried, strict=True):
-        assert found["valid_rmse"] == pytest.approx(abs(a - 2) / 10 + abs(b - 0.3))
+    errors = [abs(p["a"] - 2) / 10 + abs(p["b"] - 0.3) for p in points]
+    assert [t["valid_rmse"] for t in tried] == pytest.approx(errors)
+    assert settings == fake.settings[int(np.argmin(errors))]
+    assert min(errors) < errors[0]
     train, valid, _ = splits.random_rows(rows, 0)
     for job in fake.jobs:
         assert job.seed == 0
@@ -169,29 +176,39 @@ def test_the_search_tries_all_of_the_grid_on_one_seed_and_takes_the_lowest(rows,
         assert job.asked.index.equals(valid.index)
 
 
-def test_epochs_are_those_after_which_the_watched_curve_is_lowest(rows, enter):
+def test_epochs_are_those_after_which_the_watched_curve_is_lowest(
+    rows, enter, monkeypatch
+):
+    monkeypatch.setattr(search, "TRIALS", 12)
     y = truth(rows, 0, True)
 
-    def curve(n, seed, epochs, rate, watch):
+    def curve(n, seed, epochs, watch, rate=6):
         """Lowest after `rate` epochs."""
         assert watch is True
         errors = [abs(epoch - rate) / 10 + rate / 100 for epoch in range(1, epochs + 1)]
         return np.array([np.where(y < 3, y + e, y - e) for e in errors])
 
-    fake = enter(fake=Fake(curve), settings={"epochs": 6}, grid={"rate": [4, 3, 5]})
+    fake = enter(fake=Fake(curve), settings={"epochs": 6}, space={"rate": [4, 3, 5]})
     settings, tried = accuracy.choose("fake", SET, alone)
-    assert [s["epochs"] for s in fake.settings] == [6, 6, 6]
+    assert [s["epochs"] for s in fake.settings] == [6] * 12
     assert settings == {"epochs": 3, "rate": 3}
-    assert [t["settings"] for t in tried] == [
-        {"epochs": rate, "rate": rate} for rate in (4, 3, 5)
-    ]
-    assert [t["valid_rmse"] for t in tried] == pytest.approx([0.04, 0.03, 0.05])
+    rates = [6, *(point["rate"] for point in search.drawn({"rate": [4, 3, 5]}, 11))]
+    assert [t["settings"]["epochs"] for t in tried] == rates
+    assert [t["valid_rmse"] for t in tried] == pytest.approx([r / 100 for r in rates])
 
 
-def test_a_contender_without_a_grid_is_not_searched(enter):
+def test_a_contender_without_a_space_is_not_searched(enter):
     fake = enter(settings={"a": 1})
     assert accuracy.choose("fake", SET, alone) == ({"a": 1}, [])
     assert fake.jobs == []
+
+
+def test_where_a_search_takes_hours_the_settings_are_the_makers(enter):
+    enter(settings={"b": 1}, space={"a": [3]}, advice="ask", unsearched=(SET,))
+    enter("other", Fake(lambda n, seed, a=3: np.full(n, a)), space={"a": [1, 3, 5]})
+    assert accuracy.choose("fake", SET, alone) == ({"b": 1}, [])
+    assert accuracy.count("fake", SET) == 2
+    assert accuracy.count("other", SET) == 2 + search.TRIALS
 
 
 # ---- all seeds
@@ -201,16 +218,18 @@ def test_each_seed_is_trained_with_what_was_chosen_and_scored_on_its_test_rows(
     rows, enter
 ):
     fake = enter(
-        fake=Fake(lambda n, seed, a: np.full(n, float(a))),
-        grid={"a": [1, 3, 5]},
+        fake=Fake(lambda n, seed, a=1: np.full(n, float(a))),
+        space={"a": [1, 3, 5]},
         advice="ask",
     )
     found = accuracy.measure("fake", SET, alone)
-    assert found["settings"] == {"a": 3} and found["advice"] == "ask"
-    assert len(found["tried"]) == 3
-    last = fake.jobs[3:]
+    n = search.TRIALS
+    assert found["settings"] == {"a": 3} and found["advice"] == f"{n} trials"
+    assert found["at_edge"] == []
+    assert len(found["tried"]) == n
+    last = fake.jobs[n:]
     assert [job.seed for job in last] == [4, 5]
-    assert fake.settings[3:] == [{"a": 3}] * 2
+    assert fake.settings[n:] == [{"a": 3}] * 2
     for job in last:
         train, valid, test = splits.random_rows(rows, job.seed)
         assert job.train.index.tolist() == [*train.index, *valid.index]
@@ -223,6 +242,18 @@ def test_each_seed_is_trained_with_what_was_chosen_and_scored_on_its_test_rows(
         "sd": pytest.approx(abs(rmse[0] - rmse[1]) / 2**0.5),
     }
     assert "ensemble" not in found
+
+
+def test_what_was_not_searched_has_its_advice_and_no_edge(enter):
+    enter(settings={"a": 1}, space={"b": [1, 2]}, advice="ask", unsearched=(SET,))
+    found = accuracy.measure("fake", SET, alone)
+    assert (found["advice"], found["tried"], found["at_edge"]) == ("ask", [], [])
+
+
+def test_a_search_that_ends_at_an_edge_says_so(enter):
+    fake = Fake(lambda n, seed, a=1: np.full(n, a / 9))
+    enter(fake=fake, space={"a": [1, 9, 18]})
+    assert accuracy.measure("fake", SET, alone)["at_edge"] == ["a"]
 
 
 def test_one_model_is_the_first_member_and_the_ensemble_stands_beside_it(
@@ -259,7 +290,9 @@ def test_summary_by_hand():
 
 def test_all_trials_of_all_contenders_are_counted(enter, monkeypatch, capsys):
     """A search of three and two seeds: as many lines as the first one says."""
-    enter("fake", grid={"a": [1, 2, 3]}, fake=Fake(lambda n, seed, a: np.full(n, a)))
+    monkeypatch.setattr(search, "TRIALS", 3)
+    fake = Fake(lambda n, seed, a=2: np.full(n, a))
+    enter("fake", fake, space={"a": [1, 2, 3]})
     enter("plain")
     accuracy.main(SET, "fake", "plain")
     said = capsys.readouterr().out.splitlines()
@@ -390,9 +423,8 @@ KEPT = {
 
 
 def points(contender: accuracy.Contender) -> list[dict]:
-    grid = itertools.product(*contender.grid.values())
-    found = [dict(zip(contender.grid, values, strict=True)) for values in grid]
-    return [contender.settings | point for point in found]
+    found = [{}, *search.drawn(contender.space, search.TRIALS - 1)]
+    return json.loads(json.dumps([contender.settings | point for point in found]))
 
 
 def test_what_is_kept_was_measured_with_the_seeds_that_the_program_has():
@@ -407,13 +439,16 @@ def test_what_is_kept_was_measured_with_the_seeds_that_the_program_has():
 @pytest.mark.parametrize("name", accuracy.CONTENDERS)
 def test_what_is_kept_of_a_contender_is_what_the_program_would_try(name):
     contender, kept = accuracy.CONTENDERS[name], KEPT["ml-100k"]["figures"][name]
-    assert kept["advice"] == contender.advice
     tried = [{**t["settings"]} for t in kept["tried"]]
     if "epochs" in contender.settings:
         most = contender.settings["epochs"]
         assert all(1 <= t["epochs"] <= most for t in tried)
         tried = [t | {"epochs": most} for t in tried]
-    assert tried == points(contender) or (tried == [] and not contender.grid)
+    searched = accuracy.is_searched(contender, "ml-100k")
+    assert tried == (points(contender) if searched else [])
+    assert kept["advice"] == (f"{len(tried)} trials" if tried else contender.advice)
+    edges = search.at_edge(contender.space, kept["settings"])
+    assert kept["at_edge"] == (edges if searched else [])
     lowest = min(kept["tried"], key=lambda t: t["valid_rmse"], default=None)
     assert kept["settings"] == (lowest["settings"] if lowest else contender.settings)
     first = [members[0] for members in kept["rmse"].values()]

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import figures, growth, results
+from benchmarks import accuracy, figures, growth, results
 from helpers import comparisons
 
 
@@ -13,6 +13,7 @@ def found(values: list[float], ensemble=None) -> dict:
     members = 3 if ensemble else 1
     rmse = {str(seed): [value] * members for seed, value in enumerate(values)}
     made = {"one_model": {"values": values}, "rmse": rmse}
+    made |= {"at_edge": [], "tried": ["something"]}
     return made | ({"ensemble": {"values": ensemble}} if ensemble else {})
 
 
@@ -96,6 +97,8 @@ def here(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(growth, "ROWS", [10, 100, 1000])
     monkeypatch.setattr(growth, "IDS", [20, 200, 2000])
+    for name in ("ours", "theirs", "others"):
+        monkeypatch.setitem(accuracy.CONTENDERS, name, accuracy.Contender(None))
     results.write("accuracy", "ml-100k", SMALL)
     results.write("growth", "synthetic", GROWTH)
 
@@ -194,6 +197,34 @@ def test_the_lines_of_both_sets_by_hand():
     one, many = TABLE.strip().split("\n\n")
     assert figures.table() == one
     assert figures.details() == "\n".join([many, "", *sentences, *GROWING])
+
+
+def test_who_was_not_searched_is_named_for_each_set(monkeypatch):
+    searched = accuracy.Contender(None, space={"k": [1, 2]})
+    for name in ("theirs", "others"):
+        monkeypatch.setitem(accuracy.CONTENDERS, name, searched)
+    no_search = found([1.0, 1.1]) | {"tried": []}
+    results.write("accuracy", "ml-100k", SMALL | {"theirs": no_search})
+    results.write("accuracy", "ml-1m", {"others": no_search})
+    assert figures.unsearched() == [
+        "- On ml-100k with its maker's settings: *theirs*.",
+        "- On ml-1m with its maker's settings: *others*.",
+    ]
+    assert figures.table().splitlines()[-2:] == figures.unsearched()
+
+
+def test_searches_that_ended_at_an_edge_are_named_with_the_settings():
+    theirs = {"settings": {"rank": 48, "l2": 0.1}, "at_edge": ["rank"]}
+    others = {"settings": {"k": 4, "l2": 1}, "at_edge": ["k", "l2"]}
+    made = SMALL | {
+        "theirs": SMALL["theirs"] | theirs,
+        "others": SMALL["others"] | others,
+    }
+    results.write("accuracy", "ml-100k", made)
+    (said,) = figures.edges()
+    assert said.startswith("- On ml-100k these searches ended at the edge")
+    assert said.endswith(": *theirs* (rank 48), *others* (k 4, l2 1).")
+    assert said in figures.details().splitlines()
 
 
 def test_what_was_not_measured_is_said_in_the_table_and_no_sentence():
