@@ -9,6 +9,7 @@ import pandas as pd
 from helpers import models as keras_models
 from helpers import training, values
 from helpers.fields import FieldEncoder
+from helpers.shares import ITEM, USER, Pairs
 from helpers.targets import Target
 
 PAIRS = 2**18  # scored at once
@@ -60,25 +61,22 @@ def top(
     for model in models:
         for x in (of_user, of_item):
             training.check_fields(model, x)
-    of_user, of_item = _by_input(of_user), _by_input(of_item)
+    sides = _sides(encoder, users)
+    pairs = [Pairs(model, of_user, of_item, sides) for model in models]
     hidden = np.zeros((0, 2), int)
     if seen is not None:
         hidden = _places(line_of, place_of, seen, user, item)
     chunk, found = max(1, PAIRS // len(items)), []
     for start in range(0, len(users), chunk):
-        stop, raw = min(start + chunk, len(users)), []
-        for model in models:
-            x = {
-                name: _pairs(name, of_user[name], of_item[name], start, stop)
-                for name in model.input
-            }
-            raw.append(model.predict_on_batch(x).reshape(stop - start, len(items)))
-        raw = np.array(raw, "float64")
+        stop = min(start + chunk, len(users))
+        here = hidden[(hidden[:, 0] >= start) & (hidden[:, 0] < stop)]
+        skip = np.zeros((stop - start, len(items)), bool)
+        skip[here[:, 0] - start, here[:, 1]] = True
+        raw = np.array([model.block(start, stop, skip) for model in pairs])
         if not np.isfinite(raw).all():
             raise ValueError("The model gives NaN: its training diverged.")
         mean = raw.mean(axis=0)
-        here = hidden[(hidden[:, 0] >= start) & (hidden[:, 0] < stop)]
-        mean[here[:, 0] - start, here[:, 1]] = -np.inf
+        mean[skip] = -np.inf
         line, place = _best(mean, int(n))
         answers = target.answer(raw[:, line, place]).mean(axis=0)
         found.append((start + line, place, answers))
@@ -104,29 +102,17 @@ def _rows_of(table: pd.DataFrame, name: Hashable) -> dict:
     return {found.values[code]: row for row, code in enumerate(found.codes)}
 
 
-def _by_input(x: dict) -> dict[str, np.ndarray]:
-    return {keras_models.input_name(name): array for name, array in x.items()}
-
-
-def _pairs(name: str, of_user: np.ndarray, of_item: np.ndarray, start: int, stop: int):
-    """(users, L) and (items, L) as one row a pair, each column from the side it is of.
-
-    of_user holds all users with one item, of_item all items with one user.
-    """
-    width = max(of_user.shape[1], of_item.shape[1])
-    of_user, of_item = (_padded(array, width) for array in (of_user, of_item))
-    by_user = (of_user != of_user[:1]).any(axis=0)
-    by_item = (of_item != of_item[:1]).any(axis=0)
-    if (by_user & by_item).any():
-        raise ValueError(
-            f"Field {name!r} depends on the pair of user and item: score all pairs."
-        )
-    pairs = np.where(by_user, of_user[start:stop, None], of_item[None])
-    return pairs.reshape(-1, width)
-
-
-def _padded(array: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(array, ((0, 0), (0, width - array.shape[1])))
+def _sides(encoder: FieldEncoder, users: pd.DataFrame) -> dict[Hashable, list[str]]:
+    """Field -> USER or ITEM for each column that it reads."""
+    found = {}
+    for name in encoder.names:
+        columns = encoder[name].columns(name)
+        found[name] = [USER if column in users else ITEM for column in columns]
+        if len({*found[name]}) > 1 and name not in encoder.histories:
+            raise ValueError(
+                f"Field {name!r} depends on the pair of user and item: score all pairs."
+            )
+    return found
 
 
 def _places(

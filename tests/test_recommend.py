@@ -203,18 +203,6 @@ def test_ids_come_back_as_the_tables_have_them(trained):
     assert [*found.index] == [*range(35)]
 
 
-def test_numbers_of_users_and_of_items_are_exact(trained, monkeypatch):
-    _, encoder, target, model = trained
-    asked, predict = [], model.predict_on_batch
-    monkeypatch.setattr(
-        model, "predict_on_batch", lambda x: asked.append(x) or predict(x)
-    )
-    recommend.top([model], encoder, target, USERS, MOVIES, **IDS)
-    expected = encoder.transform(USERS.merge(MOVIES, how="cross"))
-    for name in expected:
-        np.testing.assert_array_equal(asked[0][name], expected[name], name)
-
-
 def test_errors_name_the_rows_of_the_tables(trained):
     _, encoder, target, model = trained
     users = USERS.set_axis([f"u{i}" for i in range(len(USERS))])
