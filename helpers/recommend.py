@@ -1,10 +1,15 @@
 """The best items for each user: every user with every item, scored and sorted."""
 
-from collections.abc import Hashable, Sequence
+import functools
+import os
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 import pandas as pd
+from threadpoolctl import ThreadpoolController
 
 from helpers import models as keras_models
 from helpers import training, values
@@ -12,7 +17,7 @@ from helpers.fields import FieldEncoder
 from helpers.shares import ITEM, USER, Pairs
 from helpers.targets import Target
 
-PAIRS = 2**18  # scored at once
+PAIRS = 2**18  # scored at once, by each thread
 
 
 def top(
@@ -62,12 +67,13 @@ def top(
         for x in (of_user, of_item):
             training.check_fields(model, x)
     sides = _sides(encoder, users)
-    pairs = [Pairs(model, of_user, of_item, sides) for model in models]
     hidden = np.zeros((0, 2), int)
     if seen is not None:
         hidden = _places(line_of, place_of, seen, user, item)
-    chunk, found = max(1, PAIRS // len(items)), []
-    for start in range(0, len(users), chunk):
+    chunk = max(1, PAIRS // len(items))
+
+    def best_of(start: int) -> tuple[np.ndarray, ...]:
+        """Rows of users, rows of items and answers, of one block of users."""
         stop = min(start + chunk, len(users))
         here = hidden[(hidden[:, 0] >= start) & (hidden[:, 0] < stop)]
         skip = np.zeros((stop - start, len(items)), bool)
@@ -75,11 +81,15 @@ def top(
         raw = np.array([model.block(start, stop, skip) for model in pairs])
         if not np.isfinite(raw).all():
             raise ValueError("The model gives NaN: its training diverged.")
-        mean = raw.mean(axis=0)
+        mean = raw.mean(axis=0) if len(raw) > 1 else raw[0].copy()
         mean[skip] = -np.inf
         line, place = _best(mean, int(n))
         answers = target.answer(raw[:, line, place]).mean(axis=0)
-        found.append((start + line, place, answers))
+        return start + line, place, answers
+
+    with _one_thread_each() as pool:
+        pairs = [Pairs(model, of_user, of_item, sides) for model in models]
+        found = [*pool.map(best_of, range(0, len(users), chunk))]
     line, place, answers = map(np.concatenate, zip(*found, strict=True))
     return pd.DataFrame(
         {
@@ -88,6 +98,18 @@ def top(
             target.column: answers,
         }
     )
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[ThreadPoolExecutor]:
+    """A pool with a thread for each core, in each of which NumPy uses one thread."""
+    with _blas().limit(limits=1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield pool
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _rows_of(table: pd.DataFrame, name: Hashable) -> dict:

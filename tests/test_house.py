@@ -56,6 +56,7 @@ ARROWS = {
     },
     "progress": set(),
     "quiet": set(),
+    "ranking": {"values"},
     "recommend": {"fields", "models", "shares", "targets", "training", "values"},
     "serve": {"fields", "targets", "values"},
     "shapley": set(),
