@@ -1,10 +1,12 @@
-"""Scores of lists against loops from their definitions, and against a library."""
+"""Scores of lists against loops from their definitions, and against libraries."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -96,6 +98,35 @@ def test_ndcg_is_that_of_scikit_learn(scores, relevant, n):
     for user, found in zip(judged.users, ranking.ndcg(judged), strict=True):
         expected = metrics.ndcg_score(relevant[[user]], scores[[user]], k=n)
         assert found == pytest.approx(expected)
+
+
+@settings(deadline=None)
+@given(SCORES, YES_NO, YES_NO, N)
+def test_scores_are_those_of_trec(scores, hidden, relevant, n):
+    lists = ranking.best(scores, hidden, n)
+    judged = ranking.judge(lists, relevant)
+    names = {
+        "precision": f"P_{n}",
+        "recall": f"recall_{n}",
+        "reciprocal rank": "recip_rank",
+        "average precision": f"map_cut_{n}",
+        "nDCG": f"ndcg_cut_{n}",
+    }
+    right = {
+        str(u): {str(i): 1 for i in np.flatnonzero(relevant[u])} for u in judged.users
+    }
+    given = {
+        str(u): {str(i): 1 / r for r, i in enumerate(lists[u], 1) if i != NOTHING}
+        for u in judged.users
+    }
+    measures = {re.sub(r"_(\d+)$", r".\1", name) for name in names.values()}
+    expected = pytrec_eval.RelevanceEvaluator(right, measures).evaluate(given)
+    found = ranking.scores(judged)
+    for user in judged.users:
+        for ours, theirs in names.items():
+            # who has no list at all is nobody to TREC
+            value = expected.get(str(user), {}).get(theirs, 0.0)
+            assert found.loc[user, ours] == pytest.approx(value), (user, ours)
 
 
 def test_one_user_by_hand():
