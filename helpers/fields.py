@@ -141,6 +141,25 @@ class FieldEncoder:
         """The fields that have lists, by name."""
         return {n: f for n, f in self._fields.items() if isinstance(f, History)}
 
+    def reading(self, columns: Iterable[Hashable]) -> dict[Hashable, list[bool]]:
+        """Field -> for each raw column that it reads, whether it is one of `columns`.
+
+        So the fields of an item are told from those of a user. Only a history may read
+        of both: its array has a column for its owner and one for its item.
+        Raises ValueError for another field that does.
+        """
+        wanted = {*columns}
+        found = {
+            n: [c in wanted for c in f.columns(n)] for n, f in self._fields.items()
+        }
+        for name, chosen in found.items():
+            if len({*chosen}) > 1 and name not in self.histories:
+                raise ValueError(
+                    f"Field {name!r} depends on the pair of user and item: score all "
+                    "pairs."
+                )
+        return found
+
     @property
     def fingerprint(self) -> str:
         """16 hex digits for what weights depend on: fields, ids, scales. Not lists."""

@@ -72,7 +72,8 @@ class Predictor:
         """Learn fields and target from split.train, and train on it.
 
         split: from splits; training stops early on split.valid where it has rows
-        fields: as of FieldEncoder; target: Stars, Clicks or Amount
+        fields: as of FieldEncoder; target: Stars, Clicks, Amount or
+            Chosen
         model: settings of models.deepfm(); fit: of training.fit()
         seed: of everything that is random: the same call gives the same predictor
         members: train so many models, whose mean is the answer
@@ -129,7 +130,7 @@ class Predictor:
 
         rows: as of predict(), with the column of the target. Raises ValueError as it.
         """
-        table = values.table(rows, [*self.encoder.columns, self.target.column])
+        table = values.table(rows, [*self.encoder.columns, *self.target.columns])
         encoded = training.encode(self.encoder, self.target, table)
         actual = self.target.decode(encoded.y)
         return self.target.scores_beside_baseline(self._answers(encoded.x), actual)

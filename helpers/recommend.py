@@ -66,7 +66,10 @@ def top(
     for model in models:
         for x in (of_user, of_item):
             training.check_fields(model, x)
-    sides = _sides(encoder, users)
+    sides = {
+        name: [USER if of_user else ITEM for of_user in columns]
+        for name, columns in encoder.reading(users.columns).items()
+    }
     hidden = np.zeros((0, 2), int)
     if seen is not None:
         hidden = _places(line_of, place_of, seen, user, item)
@@ -122,19 +125,6 @@ def _rows_of(table: pd.DataFrame, name: Hashable) -> dict:
     if not len(table):
         raise ValueError(f"There are no rows with a {name!r} to make lists of.")
     return {found.values[code]: row for row, code in enumerate(found.codes)}
-
-
-def _sides(encoder: FieldEncoder, users: pd.DataFrame) -> dict[Hashable, list[str]]:
-    """Field -> USER or ITEM for each column that it reads."""
-    found = {}
-    for name in encoder.names:
-        columns = encoder[name].columns(name)
-        found[name] = [USER if column in users else ITEM for column in columns]
-        if len({*found[name]}) > 1 and name not in encoder.histories:
-            raise ValueError(
-                f"Field {name!r} depends on the pair of user and item: score all pairs."
-            )
-    return found
 
 
 def _places(

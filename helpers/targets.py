@@ -29,8 +29,14 @@ class Target(Learned):
     column: Hashable
     loss: ClassVar[str]
     monitor: ClassVar[str]
+    negatives: ClassVar[int] = 0  # rows that training draws beside each row it has
     baseline_name: ClassVar[str] = "the mean"
     unit: ClassVar[float] = 1.0  # what a raw error of 1 is in the unit of the column
+
+    @property
+    def columns(self) -> list[Hashable]:
+        """The columns of raw rows that encode() reads."""
+        return [self.column]
 
     def fit(self, rows: pd.DataFrame | Iterable[pd.DataFrame]) -> "Target":
         """Learn from training rows: one DataFrame, or several in any cut and order.
@@ -199,9 +205,7 @@ class Clicks(Target):
         return float(np.log(self.mean_) - np.log1p(-self.mean_))
 
     def answer(self, raw: np.ndarray) -> np.ndarray:
-        raw = np.asarray(raw, "float64")
-        small = np.exp(-np.abs(raw))  # never overflows
-        return np.where(raw >= 0, 1, small) / (1 + small)
+        return probability(raw)
 
     def _scores(self, answers: np.ndarray, actual: np.ndarray) -> dict[str, float]:
         from sklearn import metrics
@@ -260,7 +264,91 @@ class Amount(Target):
         return self.decode(raw)
 
 
-TARGETS = {t.kind: t for t in (Stars, Clicks, Amount)}
+@dataclass
+class Chosen(Target):
+    """What a user chose, against what they might have: for lists, not for answers.
+
+    The log has nothing but choices. So in each epoch training draws `negatives` items
+    beside each row, of those that its user has not chosen; logistic loss tells the two
+    apart (Rendle et al. 2009 call such a log one-class). The answer is the probability
+    that a row is a choice and no drawn one: good to rank by, and low by the draw.
+
+    user, item: columns of the log; what the user chose is not drawn for them
+    of_item: columns that tell something of the item, and go with it when it is drawn
+    power: an item is drawn in proportion to the number of its rows to this power; 0:
+        all alike, 1: as often as chosen
+    accidents: draw also what the user chose, which saves looking. column: of answers
+    """
+
+    kind: ClassVar[str] = "chosen"
+    loss: ClassVar[str] = LOGISTIC
+    monitor: ClassVar[str] = "log loss"
+    baseline_name: ClassVar[str] = "the share of choices"
+    user: Hashable
+    item: Hashable
+    of_item: tuple = ()
+    negatives: int = 8
+    power: float = 0.0
+    accidents: bool = False
+    column: Hashable = "chosen"
+
+    def __post_init__(self):
+        if isinstance(self.of_item, str):
+            raise ValueError(f"of_item is a list of columns, not {self.of_item!r}.")
+        self.of_item = tuple(self.of_item)
+        self.negatives = values.whole("negatives", self.negatives)
+        self.power = values.finite("power", self.power)
+
+    @property
+    def columns(self) -> list[Hashable]:
+        """The log's users and items. There is no column of answers in it."""
+        return [self.user, self.item]
+
+    def actual(self, rows: pd.DataFrame) -> np.ndarray:
+        """All rows are choices: (n,) ones. Raises ValueError for a missing id."""
+        values.check_columns(rows, self.columns)
+        for name in self.columns:
+            missing = rows[name].isna()
+            values.refuse(
+                rows[name], missing, "has a missing value", "Drop those rows."
+            )
+        return np.ones(len(rows))
+
+    def encode(self, rows: pd.DataFrame) -> np.ndarray:
+        self.check_learned()
+        return self.actual(rows).astype("float32")[:, None]
+
+    @property
+    def intercept(self) -> float:
+        """The log-odds of the share of choices among all rows that training sees."""
+        self.check_learned()
+        return -float(np.log(self.negatives))
+
+    def answer(self, raw: np.ndarray) -> np.ndarray:
+        return probability(raw)
+
+    def _scores(self, answers: np.ndarray, actual: np.ndarray) -> dict[str, float]:
+        from sklearn import metrics
+
+        if actual.all():
+            raise ValueError(
+                "All rows are choices, and what a model says of them alone says "
+                "nothing: judge its lists, with helpers.ranking."
+            )
+        return {
+            "log loss": float(metrics.log_loss(actual, answers, labels=[0, 1])),
+            "AUC": float(metrics.roc_auc_score(actual, answers)),
+        }
+
+
+TARGETS = {t.kind: t for t in (Stars, Clicks, Amount, Chosen)}
+
+
+def probability(raw: np.ndarray) -> np.ndarray:
+    """Of log-odds, any shape: 1 / (1 + exp(-raw)), float64."""
+    raw = np.asarray(raw, "float64")
+    small = np.exp(-np.abs(raw))  # never overflows
+    return np.where(raw >= 0, 1, small) / (1 + small)
 
 
 def restored(content: Mapping) -> Target:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import feeding, models, values
+from helpers import feeding, models, sampling, values
 from helpers.fields import MOVIELENS, Field, FieldEncoder
 from helpers.optimizers import Adam
 from helpers.progress import Curves, ProgressLine
@@ -63,7 +63,7 @@ def encode(encoder: FieldEncoder, target: Target, rows: pd.DataFrame) -> Encoded
     Raises ValueError for missing columns and for values that cannot be used, with
     column, value and rows.
     """
-    values.check_columns(rows, [*encoder.columns, target.column])
+    values.check_columns(rows, [*encoder.columns, *target.columns])
     y = target.encode(rows)
     return Encoded(encoder.transform(rows), y, target, rows, encoder)
 
@@ -86,7 +86,8 @@ def prepare(
         )
     if target is not None and not isinstance(target, Target):
         raise ValueError(
-            f"A target is Stars, Clicks or Amount of helpers.targets, not {target!r}."
+            "A target is Stars, Clicks, Amount or Chosen of helpers.targets, not "
+            f"{target!r}."
         )
     train, valid, test = split
     encoder, target = FieldEncoder(fields), (target or Stars()).fresh()
@@ -94,7 +95,7 @@ def prepare(
         raise ValueError(
             f"The column {target.column!r} is what is predicted: it cannot be a field."
         )
-    values.check_columns(train, [*encoder.columns, target.column])
+    values.check_columns(train, [*encoder.columns, *target.columns])
     target.fit(train)
     encoder.fit(train)
     encoded = (encode(encoder, target, rows) for rows in (train, valid, test))
@@ -137,8 +138,8 @@ def fit(
     decay: let the learning rate fall to zero over `epochs`, along half a cosine
         (Loshchilov and Hutter 2017, eq. 5 without restarts).
     optimizer: called with the learning rate, gives the optimizer.
-    seed: of the order of rows and of dropout. The random states of Python, NumPy and
-        Keras are neither used nor changed.
+    seed: of the order of rows, of dropout, and of what a target draws. The random
+        states of Python, NumPy and Keras are neither used nor changed.
     With `valid` training stops `patience` epochs after the best validation score, the
     target's monitor as evaluate() gives it, and the weights of that epoch are restored.
     checkpoint: a path ending in .weights.h5 that always holds the best weights so far.
@@ -162,8 +163,12 @@ def fit(
         _check(model, rows)
     target = train.target
     rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
+    drawn = _drawn(model, train, train, seed) if target.negatives else None
+    if drawn and valid is not None:
+        valid = _with_drawn(model, train, valid)
     if decay:
-        steps = epochs * math.ceil(len(train.y) / batch_size)
+        rows = len(train.y) * (1 + target.negatives)
+        steps = epochs * math.ceil(rows / batch_size)
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     loss, metric, how = LOSSES[target.loss]
     model.compile(
@@ -176,7 +181,7 @@ def fit(
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []
     x = _inputs_of(model, train.x)
-    feed = feeding.shuffled(x, train.y, batch_size, seed)
+    feed = feeding.shuffled(x, train.y, batch_size, seed, drawn)
     try:
         model.fit(
             feed["x"],
@@ -197,6 +202,27 @@ def fit(
         raise
     model.fingerprint = train.encoder and train.encoder.fingerprint
     return line.curves()
+
+
+def _drawn(
+    model: keras.Model, train: Encoded, beside: Encoded, seed: int
+) -> feeding.Drawn:
+    """What is drawn beside rows, by the names of the model's inputs."""
+    if train.rows is None or train.encoder is None:
+        raise ValueError("Items are drawn for raw rows: encode them with encode().")
+    other = None if beside is train else beside.rows
+    own = train.target, train.rows, train.x, train.encoder
+    found = sampling.Negatives(*own, seed, other)
+    fields = {models.input_name(name): pair for name, pair in found.fields.items()}
+    fields = {name: fields[name] for name in fields if name in model.input}
+    return feeding.Drawn(train.target.negatives, found.draw, fields)
+
+
+def _with_drawn(model: keras.Model, train: Encoded, valid: Encoded) -> Encoded:
+    """Validation rows and the same drawn ones beside them in every training."""
+    drawn = _drawn(model, train, valid, seed=0)
+    x, y = feeding.beside(_inputs_of(model, valid.x), drawn)
+    return Encoded(x, y, valid.target)
 
 
 def _best_weights(patience: int, checkpoint: str | Path | None) -> list:

@@ -166,3 +166,67 @@ def test_batches_are_a_dataset_that_keras_finds_complete(rows, recwarn):
     batches = feeding.Batches(*rows, SIZE, seed=3)
     assert (batches.workers, batches.use_multiprocessing) == (1, False)
     assert not recwarn.list
+
+
+# rows that are drawn beside others
+
+
+@pytest.fixture(params=["tensorflow", "another"])
+def drawn_epochs(request, rows, monkeypatch):
+    """The batches of two epochs, with three rows drawn beside each."""
+    if request.param == "tensorflow" != keras.backend.backend():
+        pytest.skip("is about TensorFlow")
+    if request.param == "another":
+        monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
+    given = feeding.shuffled(*rows, SIZE, 7, DRAWN)
+    found = []
+    for epoch in range(2):
+        given["callbacks"][0].on_epoch_begin(epoch)
+        data = given["x"]
+        own = request.param == "tensorflow"
+        found.append(
+            [*data.as_numpy_iterator()]
+            if own
+            else [*map(data.__getitem__, range(len(data)))]
+        )
+    return found
+
+
+def draw(epoch: int) -> np.ndarray:
+    """Beside row r: 1000 and more, of its own for each row, place and epoch."""
+    return (np.arange(ROWS)[:, None] * 3 + np.arange(3) + epoch).astype("int32")
+
+
+OTHERS = np.arange(400, dtype="int32")[:, None] + 1000
+DRAWN = feeding.Drawn(
+    3, draw, {"list": (np.hstack([OTHERS, OTHERS]), np.array([False, True]))}
+)
+
+
+def test_what_is_drawn_is_beside_its_row_and_takes_the_columns_it_is_of(drawn_epochs):
+    for epoch, batches in enumerate(drawn_epochs):
+        ids, lists, y = (
+            np.concatenate([get(batch) for batch in batches])
+            for get in (lambda b: b[0]["id"], lambda b: b[0]["list"], lambda b: b[1])
+        )
+        assert [len(y) for _, y in batches] == [SIZE] * 41 + [2]
+        assert y.dtype == "float32"
+        np.testing.assert_array_equal(lists[:, :1], ids)
+        is_there = y[:, 0] == 1
+        assert sorted(ids[is_there, 0]) == [*range(ROWS)]
+        np.testing.assert_array_equal(lists[is_there, 1], -ids[is_there, 0])
+        beside = {
+            (r, v) for r, v in zip(ids[~is_there, 0], lists[~is_there, 1], strict=True)
+        }
+        expected = {(r, v + 1000) for r in range(ROWS) for v in draw(epoch)[r]}
+        assert beside == expected and (~is_there).sum() == 3 * ROWS
+        assert np.abs(np.diff(y[:, 0])).mean() > 0.2  # they are shuffled
+
+
+def test_all_rows_in_their_order_have_theirs_after_them(rows):
+    x, y = feeding.beside(rows[0], DRAWN, epoch=1)
+    np.testing.assert_array_equal(x["id"][:, 0], np.repeat(np.arange(ROWS), 4))
+    np.testing.assert_array_equal(y[:, 0], [1, 0, 0, 0] * ROWS)
+    given = x["list"][:, 1].reshape(ROWS, 4)
+    np.testing.assert_array_equal(given[:, 0], -np.arange(ROWS))
+    np.testing.assert_array_equal(given[:, 1:], draw(1) + 1000)

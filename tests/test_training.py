@@ -166,7 +166,7 @@ def test_what_is_no_split_is_refused(split):
 
 @pytest.mark.parametrize("target", ["rating", Stars])
 def test_what_is_no_target_is_refused(target):
-    with pytest.raises(ValueError, match="A target is Stars, Clicks or Amount"):
+    with pytest.raises(ValueError, match="A target is Stars, Clicks, Amount or Chosen"):
         training.prepare(splits.random_rows(table(60), 0), FIELDS, target)
 
 
