@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers import splits, training
 from helpers.fields import MOVIELENS, History
+from helpers.targets import Chosen
 
 
 class Recipe(NamedTuple):
@@ -48,6 +49,20 @@ HISTORIES = {
     "critics": History("movie_id", "user_id", "rating", below=4),
 }
 FIELDS = {**MOVIELENS, **HISTORIES}
+
+#: What a user chose and who chose a film: for lists, where stars do not count.
+CHOSEN = {
+    **MOVIELENS,
+    "rated": History("user_id", "movie_id"),
+    "raters": History("movie_id", "user_id"),
+}
+#: For lists: an FM that tells choices from eight drawn items, chosen on the validation
+#: rows of splits.mcrec(). The films' fields go with a film that is drawn.
+LISTS_TARGET = Chosen("user_id", "movie_id", ["genres", "year"], negatives=8)
+LISTS = Recipe(
+    {"k": 32, "l2": 0.005, "parts": ("first_order", "second_order")},
+    {"epochs": 16, "batch_size": 4096, "learning_rate": 5e-3, "decay": True},
+)
 
 
 def split(rows: pd.DataFrame, seed: int, refit: bool = True) -> splits.Split:

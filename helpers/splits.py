@@ -4,12 +4,16 @@ All give a Split: three DataFrames without a row in common that hold every row.
 """
 
 import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from helpers import values
+
+#: One bit a rating of ml-100k, in the order of u.data: whether it is a test row.
+MCREC = Path(__file__).with_name("mcrec.bits")
 
 
 class Split(NamedTuple):
@@ -81,6 +85,51 @@ def later_ratings(rows: pd.DataFrame, time: str = "timestamp") -> Split:
             "too few to split by time. Does this set have timestamps?"
         )
     return split
+
+
+def mcrec(rows: pd.DataFrame, seed: int | None = None) -> Split:
+    """The split of ml-100k that published figures of lists are measured on.
+
+    As Hu et al. (KDD 2018) drew it for MCRec and Ferrari Dacrema et al. (TOIS 2021)
+    published results on it: 80,000 rows to train, 20,000 to judge.
+
+    rows: all ratings of ml-100k, in the order of u.data
+    seed: None leaves validation empty. A number draws a fifth of the training rows for
+        it, as default_rng(seed).permutation has them: to choose settings by.
+
+    Raises ValueError for another number of rows.
+    """
+    values.check_columns(rows, [])
+    bits = np.frombuffer(MCREC.read_bytes(), "uint8")
+    test = np.unpackbits(bits).astype(bool)
+    if len(rows) != len(test):
+        raise ValueError(
+            f"{len(rows)} rows are not the {len(test)} ratings of ml-100k, the only set "
+            "that this split is of."
+        )
+    train = rows[~test]
+    if seed is None:
+        return Split(train, rows[:0], rows[test])
+    order = np.random.default_rng(seed).permutation(len(train))
+    valid, train = (train.iloc[part] for part in np.split(order, [len(order) // 5]))
+    return Split(train, valid, rows[test])
+
+
+def of_each_user(rows: pd.DataFrame, seed: int, user: str = "user_id") -> Split:
+    """A random fifth of each user's rows to test: all users' lists can be judged.
+
+    The parts are cut by default_rng(seed).permutation of all rows, and keep its order.
+    A user with fewer than five rows has none to test. Validation is empty.
+
+    Raises ValueError for fewer than ten rows, and for users that are lists.
+    """
+    values.check_columns(rows, [user])
+    n = _at_least_ten(len(rows), "rows")
+    mixed = rows.iloc[np.random.default_rng(seed).permutation(n)]
+    codes = pd.Series(values.distinct(mixed[user]).codes)
+    place = codes.groupby(codes).cumcount().to_numpy()
+    test = place < codes.map(codes.value_counts()).to_numpy() // 5
+    return Split(mixed[~test], mixed[:0], mixed[test])
 
 
 def _moments(when: pd.Series) -> np.ndarray:

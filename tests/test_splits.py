@@ -1,6 +1,7 @@
 """Splits: every row in one part, nothing of a later part known to an earlier one."""
 
 import datetime
+import hashlib
 
 import numpy as np
 import pandas as pd
@@ -247,3 +248,50 @@ def test_a_missing_column_is_named():
         splits.later_ratings(rows, time="when")
     with pytest.raises(ValueError, match="not a dict"):
         splits.random_rows({"a": 1}, 0)
+
+
+# for lists
+
+
+def test_the_split_of_mcrec_has_the_rows_of_the_file_and_no_others():
+    rows = pd.DataFrame({"n": np.arange(100_000)})
+    split = splits.mcrec(rows)
+    digest = hashlib.sha256(splits.MCREC.read_bytes()).hexdigest()
+    assert (
+        digest.startswith("18da739f608a1c25") and splits.MCREC.stat().st_size == 12500
+    )
+    assert [*map(len, split)] == [80_000, 0, 20_000]
+    test = np.unpackbits(np.frombuffer(splits.MCREC.read_bytes(), "uint8"))
+    np.testing.assert_array_equal(split.test.n, np.flatnonzero(test))
+    np.testing.assert_array_equal(split.train.n, np.flatnonzero(1 - test))
+
+
+def test_validation_rows_of_mcrec_are_a_fifth_of_its_training_rows():
+    rows = pd.DataFrame({"n": np.arange(100_000)})
+    whole, split = splits.mcrec(rows), splits.mcrec(rows, seed=3)
+    assert [*map(len, split)] == [64_000, 16_000, 20_000]
+    order = np.random.default_rng(3).permutation(80_000)
+    np.testing.assert_array_equal(
+        split.valid.n, whole.train.n.to_numpy()[order[:16000]]
+    )
+    assert {*split.train.n} | {*split.valid.n} == {*whole.train.n}
+    pd.testing.assert_frame_equal(split.test, whole.test)
+    with pytest.raises(ValueError, match="10 rows are not the 100000 ratings"):
+        splits.mcrec(rows[:10])
+
+
+@given(st.lists(st.integers(0, 8), min_size=10, max_size=120), SEEDS)
+def test_each_user_has_a_fifth_of_their_rows_in_test(users, seed):
+    rows = pd.DataFrame({"user_id": users, "n": np.arange(len(users))})
+    train, valid, test = splits.of_each_user(rows, seed)
+    assert sorted([*train.n, *test.n]) == [*range(len(rows))] and not len(valid)
+    number = rows.user_id.value_counts()
+    of_test = test.user_id.value_counts().reindex(number.index, fill_value=0)
+    np.testing.assert_array_equal(of_test, number // 5)
+    again = splits.of_each_user(rows, seed)
+    assert again.test.n.tolist() == test.n.tolist()
+    # any row of a user may be one of test: the order is drawn
+    mixed = np.random.default_rng(seed).permutation(len(rows))
+    for _, own in test.groupby("user_id"):
+        of_user = [n for n in mixed if rows.user_id[n] == own.user_id.iloc[0]]
+        assert sorted(own.n) == sorted(of_user[: len(own)])
