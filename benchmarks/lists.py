@@ -103,7 +103,9 @@ def ours(split: splits.Split, sets, test: np.ndarray):
 def lists_of(predictor: Predictor, split: splits.Split, sets) -> np.ndarray:
     """Its lists as ranking.best() gives them: (users, N) places of films."""
     names = {"user": USER, "item": ITEM}
-    top = predictor.top(sets.users, sets.movies, **names, n=N, seen=split.train)
+    # films that nobody chose were never drawn either: the model knows nothing of them
+    known = sets.movies[sets.movies[ITEM].isin(split.train[ITEM])]
+    top = predictor.top(sets.users, known, **names, n=N, seen=split.train)
     line = pd.Index(sets.users[USER]).get_indexer(top[USER])
     place = top.groupby(USER, sort=False).cumcount()
     lists = np.full((len(sets.users), N), ranking.NOTHING)

@@ -104,8 +104,8 @@ def mcrec(rows: pd.DataFrame, seed: int | None = None) -> Split:
     test = np.unpackbits(bits).astype(bool)
     if len(rows) != len(test):
         raise ValueError(
-            f"{len(rows)} rows are not the {len(test)} ratings of ml-100k, the only set "
-            "that this split is of."
+            f"{len(rows)} rows are not the {len(test)} ratings of ml-100k, the only "
+            "set that this split is of."
         )
     train = rows[~test]
     if seed is None:
