@@ -86,7 +86,7 @@ def top(
             raise ValueError("The model gives NaN: its training diverged.")
         mean = raw.mean(axis=0) if len(raw) > 1 else raw[0].copy()
         mean[skip] = -np.inf
-        line, place = _best(mean, int(n))
+        line, place = best(mean, int(n))
         answers = target.answer(raw[:, line, place]).mean(axis=0)
         return start + line, place, answers
 
@@ -145,8 +145,11 @@ def _places(
     return places[(places >= 0).all(axis=1)]
 
 
-def _best(raw: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lines and places of the n best of each line, sorted."""
+def best(raw: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lines and places of the n highest of each line, sorted; none that is infinite.
+
+    raw: (lines, places)  ->  two arrays, of at most n a line
+    """
     n = min(n, raw.shape[1])
     place = np.argpartition(-raw, n - 1, axis=1)[:, :n]
     best = np.take_along_axis(raw, place, axis=1)

@@ -38,7 +38,10 @@ def data(rows) -> training.Prepared:
     return training.prepare(splits.Split(rows, rows[:0], rows[:0]), KINDS)
 
 
-def test_pair_by_pair_gives_the_lists_of_top(data):
+@pytest.mark.parametrize("way", [scoring.pair_by_pair, scoring.every_pair])
+@pytest.mark.parametrize("movies", [MOVIES, MOVIES[:7]])
+def test_other_ways_give_the_lists_of_top(data, way, movies, monkeypatch):
+    monkeypatch.setattr(recommend, "PAIRS", 40)  # two users at once
     model = models.deepfm(data.encoder.specs, 3, (4,), intercept=4.4, seed=0)
     models.set_lists(model, data.encoder)
     rng = np.random.default_rng(0)
@@ -47,12 +50,18 @@ def test_pair_by_pair_gives_the_lists_of_top(data):
         weight.assign(weight.numpy() + rng.normal(0, 0.3, weight.shape))
     own = data.encoder, data.target
     users = USERS.head(4)
-    found = scoring.pair_by_pair(model, *own, users, MOVIES)
+    found = way(model, *own, users, movies)
     names = {"user": "user_id", "item": "movie_id"}
-    top = recommend.top([model], *own, users, MOVIES, **names, n=10)
-    assert len(found) == 40
+    top = recommend.top([model], *own, users, movies, **names, n=10)
+    assert len(found) == 4 * min(10, len(movies))
     pd.testing.assert_frame_equal(found, top, check_dtype=False, rtol=1e-5)
     assert found.rating.max() == 5 and found.rating.nunique() > 10
+
+
+def test_implicit_lists_ten_for_everybody():
+    places, scores = scoring.of_implicit(6, 15, 4)()
+    assert places.shape == scores.shape == (6, 10)
+    assert (np.diff(scores, axis=1) <= 0).all()
 
 
 class Race:
@@ -73,12 +82,22 @@ class Race:
         self.said.append(("pair", len(users)))
         self.users = users
 
+    def every_pair(self, model, encoder, target, users, items):
+        assert items is MOVIES
+        assert (model, encoder, target) == self.asked
+        self.said.append(("every", len(users)))
+
+    def of_implicit(self, users, movies, factors):
+        assert (users, movies, factors) == (N_USERS, N_MOVIES, 5)
+        return lambda: self.said.append(("implicit", users))
+
 
 @pytest.fixture
 def race(monkeypatch) -> Race:
     race, now = Race(), itertools.count()
     monkeypatch.setattr(recommend, "top", race.top)
-    monkeypatch.setattr(scoring, "pair_by_pair", race.pair_by_pair)
+    for name in ("pair_by_pair", "every_pair", "of_implicit"):
+        monkeypatch.setattr(scoring, name, getattr(race, name))
     made = {}
 
     def deepfm(specs, **how):
@@ -97,15 +116,26 @@ def race(monkeypatch) -> Race:
 def test_all_ways_are_timed_in_turn_after_each_was_compiled(data, race):
     recipe = best.Recipe({"k": 5, "units": (6,)}, {})
     found = scoring.measure(data, recipe, USERS, MOVIES, 3)
-    compiled = [("top", 1), ("top", N_USERS), ("pair", 1)]
-    turn = [("top", 1), ("top", N_USERS), ("pair", 50)]
+    compiled = [("top", 1), ("top", N_USERS), ("every", N_USERS), ("pair", 1)]
+    compiled += [("implicit", N_USERS)]
+    turn = [("top", 1), ("top", N_USERS), ("every", N_USERS), ("pair", 50)]
+    turn += [("implicit", N_USERS)]
     assert race.said == compiled + 3 * turn
     # the clock shows 0, 1, 4, 9, ...: calls take 1, 5, 9, 13, ... seconds
+    high = found["pair_by_pair"]["high"]
+    assert high == pytest.approx(43 / 50)
     assert found == {
-        "one_user": {"median": 13, "low": 7, "high": 19},
-        "all_users": {"median": 17, "low": 11, "high": 23},
-        "pair_by_pair": {"median": 21 / 50, "low": 15 / 50, "high": 27 / 50},
-        "pairs_a_second": pytest.approx(N_USERS * N_MOVIES / 17),
+        "one_user": {"median": 21, "low": 11, "high": 31},
+        "all_users": {"median": 25, "low": 15, "high": 35},
+        "every_pair": {"median": 29, "low": 19, "high": 39},
+        "pair_by_pair": {
+            "median": 33 / 50,
+            "low": 23 / 50,
+            "high": pytest.approx(43 / 50),
+        },
+        "implicit": {"median": 37, "low": 27, "high": 47},
+        "times_as_fast": turns.quartiles([9 / 5, 29 / 25, 49 / 45]),
+        "pairs_a_second": pytest.approx(N_USERS * N_MOVIES / 25),
     }
     model, encoder, target = race.asked
     assert (encoder, target) == (data.encoder, data.target)
@@ -135,7 +165,7 @@ def test_no_user_is_scored_twice_alone(data, race, monkeypatch):
         served.append(race.users.user_id.tolist())
 
     monkeypatch.setattr(scoring, "pair_by_pair", kept)
-    scoring.measure(data, best.Recipe({}, {}), USERS, MOVIES, 4)
+    scoring.measure(data, best.Recipe({"k": 5}, {}), USERS, MOVIES, 4)
     alone = [users[0] for users in asked if len(users) == 1]
     assert alone[0] == alone[1] and len({*alone}) == 4
     # another run asks the same users
@@ -166,24 +196,30 @@ def test_both_models_are_measured_on_what_the_recipe_trains_on(
     monkeypatch.setattr(scoring, "measure", measure)
     scoring.main("toy", 3)
     split = best.split(rows, 0)
-    assert [chosen for _, chosen in prepared] == [fields.MOVIELENS, best.FIELDS]
+    plain = fields.MOVIELENS
+    assert [chosen for _, chosen in prepared] == [plain, plain, best.FIELDS]
     for found, _ in prepared:
         assert found.train.equals(split.train) and found.test.equals(split.test)
+    fm = best.Recipe({"k": 1, "parts": ("first_order", "second_order")}, {})
     assert asked == [
-        (prepared[0], recipes["p"], USERS, MOVIES, 3),
-        (prepared[1], recipes["r"], USERS, MOVIES, 3),
+        (prepared[0], fm, USERS, MOVIES, 3),
+        (prepared[1], recipes["p"], USERS, MOVIES, 3),
+        (prepared[2], recipes["r"], USERS, MOVIES, 3),
     ]
     kept = results.read("scoring", "toy")
-    assert kept["figures"] == {"no histories": figures(1), "four histories": figures(2)}
+    names = "FM", "no histories", "four histories"
+    assert kept["figures"] == {name: figures(i) for i, name in enumerate(names, 1)}
     assert kept["settings"] == {"rounds": 3, "users": N_USERS, "movies": N_MOVIES}
     said = capsys.readouterr().out.splitlines()
-    assert said.pop(0).startswith("scoring_toy 1/2: run toy False 3 · ")
-    assert said.pop(1).startswith("scoring_toy 2/2: run toy True 3 · ")
+    for i, name in enumerate(names, 1):
+        assert said.pop(i - 1).startswith(f"scoring_toy {i}/3: run toy {name} 3 · ")
     assert said == [
-        "no histories    one user 20.0 ms (pair by pair 300.0 ms)   all users 1.00 s,"
-        " 2.50 million pairs a second",
-        "four histories  one user 40.0 ms (pair by pair 600.0 ms)   all users 2.00 s,"
-        " 5.00 million pairs a second",
+        "FM              one user 20.0 ms (pair by pair 300.0 ms)   all users 1.00 s"
+        " (every pair 5.00 s, implicit 0.50 s), 2.50 million pairs a second",
+        "no histories    one user 40.0 ms (pair by pair 600.0 ms)   all users 2.00 s"
+        " (every pair 10.00 s, implicit 1.00 s), 5.00 million pairs a second",
+        "four histories  one user 60.0 ms (pair by pair 900.0 ms)   all users 3.00 s"
+        " (every pair 15.00 s, implicit 1.50 s), 7.50 million pairs a second",
         str(results.path("scoring", "toy")),
     ]
 
@@ -192,6 +228,8 @@ def figures(scale: float) -> dict:
     return {
         "one_user": {"median": 0.02 * scale},
         "all_users": {"median": 1.0 * scale},
+        "every_pair": {"median": 5.0 * scale},
+        "implicit": {"median": 0.5 * scale},
         "pair_by_pair": {"median": 0.3 * scale},
         "pairs_a_second": 2.5e6 * scale,
     }
