@@ -47,6 +47,24 @@ def test_a_table_becomes_a_folder_and_a_file_that_answer(shop, tmp_path, monkeyp
     np.testing.assert_allclose(served, answers, atol=1e-5)
 
 
+def test_a_log_of_choices_becomes_lists():
+    (block,) = (block for block in BLOCKS if "Chosen(" in block)
+    rng = np.random.default_rng(0)
+    customers = pd.DataFrame({"customer": np.arange(30)})
+    articles = pd.DataFrame({"article": [f"a{i}" for i in range(40)]})
+    articles["brand"] = [f"b{i % 4}" for i in range(40)]
+    log = customers.merge(articles, how="cross")
+    # who is of a brand chooses it
+    own = log.customer % 4 == log.brand.str[1:].astype(int)
+    log = log[rng.random(len(log)) < np.where(own, 0.8, 0.05)]
+    said = {"log": log, "customers": customers, "articles": articles}
+    *lines, last = block.strip().split("\n")
+    exec("\n".join(lines), said)
+    found = eval(last, said)
+    assert found["recall"] > 0.4  # at random 10 of some 32 articles, the seen ones out
+    assert len(said["top"]) == 300
+
+
 def test_the_best_model_is_trained_as_readme_says(monkeypatch):
     (block,) = (block for block in BLOCKS if "best.RECIPES" in block)
     quick = best.RECIPES["ml-100k"]._replace(fit=best.FIT | {"epochs": 1}, members=2)
@@ -60,4 +78,4 @@ def test_the_best_model_is_trained_as_readme_says(monkeypatch):
 
 
 def test_every_block_was_run():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
