@@ -134,18 +134,15 @@ def main(dataset: str = "ml-100k", *names: str) -> None:
 
 def line(name: str, found: dict) -> str:
     """Name, nDCG and coverage; of ours those of the last member and of the mean."""
-    parts = (
-        {"": found}
-        if name != OURS
-        else {
-            f"model {len(found['members'])}": found["members"][-1],
-            f"mean of {len(found['means'])}": found["means"][-1],
-        }
-    )
-    return "   ".join(
-        f"{name} {part}: nDCG {f[SCORE]:.4f}, coverage {f['coverage']:.3f}"
-        for part, f in parts.items()
-    )
+    if name != OURS:
+        return _said(name, found)
+    number = len(found["members"])
+    one = _said(f"{name}, model {number}", found["members"][-1])
+    return f"{one}   {_said(f'mean of {number}', found['means'][-1])}"
+
+
+def _said(name: str, found: dict) -> str:
+    return f"{name}: nDCG {found[SCORE]:.4f}, coverage {found['coverage']:.3f}"
 
 
 if __name__ == "__main__":

@@ -163,9 +163,11 @@ def fit(
         _check(model, rows)
     target = train.target
     rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
-    drawn = _drawn(model, train, train, seed) if target.negatives else None
-    if drawn and valid is not None:
-        valid = _with_drawn(model, train, valid)
+    drawn = None
+    if target.negatives:
+        drawn = _drawn(train, train, seed)
+        drawn = drawn._replace(fields=_read_by(model, drawn.fields))
+        valid = valid and _with_drawn(train, valid)
     if decay:
         rows = len(train.y) * (1 + target.negatives)
         steps = epochs * math.ceil(rows / batch_size)
@@ -204,24 +206,19 @@ def fit(
     return line.curves()
 
 
-def _drawn(
-    model: keras.Model, train: Encoded, beside: Encoded, seed: int
-) -> feeding.Drawn:
-    """What is drawn beside rows, by the names of the model's inputs."""
+def _drawn(train: Encoded, beside: Encoded, seed: int) -> feeding.Drawn:
+    """What is drawn beside rows, by the names of fields."""
     if train.rows is None or train.encoder is None:
         raise ValueError("Items are drawn for raw rows: encode them with encode().")
     other = None if beside is train else beside.rows
     own = train.target, train.rows, train.x, train.encoder
     found = sampling.Negatives(*own, seed, other)
-    fields = {models.input_name(name): pair for name, pair in found.fields.items()}
-    fields = {name: fields[name] for name in fields if name in model.input}
-    return feeding.Drawn(train.target.negatives, found.draw, fields)
+    return feeding.Drawn(train.target.negatives, found.draw, found.fields)
 
 
-def _with_drawn(model: keras.Model, train: Encoded, valid: Encoded) -> Encoded:
+def _with_drawn(train: Encoded, valid: Encoded) -> Encoded:
     """Validation rows and the same drawn ones beside them in every training."""
-    drawn = _drawn(model, train, valid, seed=0)
-    x, y = feeding.beside(_inputs_of(model, valid.x), drawn)
+    x, y = feeding.beside(valid.x, _drawn(train, valid, seed=0))
     return Encoded(x, y, valid.target)
 
 
@@ -311,6 +308,12 @@ def evaluate(model: keras.Model, rows: Encoded) -> dict[str, float]:
     """The target's scores of the model's answers, by name."""
     _check(model, rows)
     return _scores(rows, raw_output(model, rows.x, check=False))
+
+
+def _read_by(model: keras.Model, fields: Mapping) -> dict:
+    """Those of the fields that the model reads, by the names of its inputs."""
+    named = {models.input_name(name): value for name, value in fields.items()}
+    return {name: named[name] for name in model.input if name in named}
 
 
 def _inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:

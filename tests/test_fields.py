@@ -665,3 +665,16 @@ def test_fields_and_lists_have_a_fingerprint_each_of_16_hex_digits():
 
 def test_kinds_have_the_names_that_saved_fields_are_read_by():
     assert [*fields.KINDS] == ["numeric", "categorical", "multi-categorical", "history"]
+
+
+def test_fields_say_which_of_their_columns_are_of_one_side():
+    history = History("user", "film", "stars", at_least=4)
+    kinds = {"user": CATEGORICAL, "year": Numeric(column="born"), "liked": history}
+    encoder = FieldEncoder(kinds)
+    assert encoder.reading(["user", "born"]) == {
+        "user": [True],
+        "year": [True],
+        "liked": [True, False],
+    }
+    assert encoder.reading(["film"])["liked"] == [False, True]
+    assert not any(map(any, encoder.reading([]).values()))

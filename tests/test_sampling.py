@@ -181,13 +181,23 @@ def test_choices_alone_have_no_score(chosen):
 def test_validation_has_the_same_drawn_rows_in_every_training():
     data = training.prepare(splits.Split(HALVES, REST, REST), TWO, Chosen("u", "i"))
     model = training.build(data, {"k": 2})
-    one, two = (training._with_drawn(model, data.train, data.valid) for _ in "ab")
+    one, two = (training._with_drawn(data.train, data.valid) for _ in "ab")
     np.testing.assert_array_equal(one.x["i"], two.x["i"])
     assert len(one.y) == 9 * len(REST) and one.y.sum() == len(REST)
     curves = training.fit(model, data.train, data.valid, epochs=2)
     scores = training.evaluate(model, one)
     assert scores.keys() == {"log loss", "AUC"}
     assert min(curves.valid) == pytest.approx(scores["log loss"], abs=1e-5)
+
+
+def test_fields_may_have_any_name_and_a_model_may_leave_some_out():
+    log = HALVES.rename(columns={"i": 5})
+    fields = {"u": "categorical", 5: "categorical", "deep": History("u", 5)}
+    data = training.prepare(splits.Split(log, log[:9], log[:9]), fields, Chosen("u", 5))
+    for read in ([0, 1, 2], [0, 1]):
+        specs = [data.encoder.specs[place] for place in read]
+        model = models.set_lists(models.deepfm(specs, 2, units=()), data.encoder)
+        training.fit(model, data.train, data.valid, epochs=1)
 
 
 def test_rows_that_were_never_raw_are_refused():
