@@ -174,8 +174,11 @@ def _colour(part: str) -> str:
 
 
 def _box(layer, part: str, between: str) -> str:
-    batch, *rest = layer.output.shape
-    shape = ", ".join(["batch", *("L" if n is None else str(n) for n in rest)])
+    if isinstance(layer, OwnerLists):
+        shape = "owners, items"
+    else:
+        _, *rest = layer.output.shape
+        shape = ", ".join(["batch", *("L" if n is None else str(n) for n in rest)])
     ink = "black" if part == "inputs" else "white"
     cells = (
         (_colour(part), ink, f"<b>{html.escape(layer.name)}</b>"),

@@ -50,18 +50,38 @@ def trained():
     return data, model
 
 
-def test_each_row_has_the_list_of_its_owner_without_its_own_item():
-    found = np.asarray(lists_layer()(IDS))
-    for row, (owner, own) in zip(found, IDS, strict=True):
-        expected = LISTS[owner].copy()
-        expected[own] = 0
-        np.testing.assert_array_equal(row, expected)
+def test_lists_come_with_the_ids_of_the_rows():
+    ids, table = lists_layer()(IDS)
+    np.testing.assert_array_equal(ids, IDS)
+    np.testing.assert_array_equal(table, LISTS)
+    assert keras.backend.standardize_dtype(table.dtype) == "int8"
 
 
-def test_the_sum_is_over_the_list_by_the_root_of_its_number():
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("rows", [4, 7])  # of as many owners; of fewer than rows
+def test_the_sum_is_over_the_list_by_the_root_of_its_number(training, rows):
     total = HistorySum(3, "normal")
-    found = np.asarray(total(lists_layer()(IDS)))
-    np.testing.assert_allclose(found, by_loop(total.embeddings.numpy()), atol=1e-6)
+    ids, table = lists_layer()(IDS)
+    found = np.asarray(total((ids[:rows], table), training=training))
+    expected = by_loop(total.embeddings.numpy())[:rows]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_both_ways_to_add_up_have_the_same_gradients():
+    x = keras.Input((2,), dtype="int32")
+    lists, total = lists_layer(), HistorySum(2, "ones")
+    model = keras.Model(x, total(lists(x))[:, 0])
+    model.compile(keras.optimizers.SGD(1.0), loss="mse")
+    start = model.get_weights()
+
+    def moved_by(ids):
+        model.set_weights(start)
+        model.train_on_batch(ids, np.zeros((len(ids), 2)))
+        return total.embeddings.numpy() - 1
+
+    one_by_one = np.mean([moved_by(ids[None]) for ids in IDS], axis=0)
+    np.testing.assert_allclose(moved_by(IDS), one_by_one, atol=1e-6)
+    assert np.abs(one_by_one).max() > 0.1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
@@ -167,10 +187,9 @@ def test_owners_and_items_beyond_the_table_are_refused(trained, pair):
 
 
 def test_declared_shapes_are_those_of_the_outputs():
-    layer, total = lists_layer(), HistorySum(3)
-    table = layer(IDS)
-    assert layer.compute_output_shape(IDS.shape) == tuple(table.shape)
-    assert total.compute_output_shape(table.shape) == tuple(total(table).shape)
+    rows = lists_layer()(keras.Input((2,), dtype="int32"))
+    assert [tuple(output.shape) for output in rows] == [(None, 2), LISTS.shape]
+    assert tuple(HistorySum(3)(rows).shape) == (None, 1, 3)
 
 
 @pytest.mark.parametrize("layer", [OwnerLists(3, 4), HistorySum(5, "ones")])
@@ -189,12 +208,12 @@ def test_a_file_names_a_layer_by_the_package_and_its_class(kind):
 def test_a_sum_that_is_made_again_starts_where_the_first_one_did():
     layer = HistorySum(5, keras.initializers.Constant(0.5), name="mine")
     again = HistorySum.from_config(layer.get_config())
-    again.build((None, 3))
+    again.build([(None, 2), (7, 3)])
     assert again.name == "mine"
     np.testing.assert_array_equal(again.embeddings, np.full((3, 5), 0.5))
 
 
 def test_an_embedding_of_a_list_starts_at_small_random_numbers():
     layer = HistorySum(4)
-    layer.build((None, 100))
+    layer.build([(None, 2), (7, 100)])
     assert 0.01 < np.asarray(layer.embeddings).std() < 0.05
