@@ -70,7 +70,7 @@ lab: $(STAMP)
 	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 bench: $(BENCH_STAMP)
-	@for set in $(BENCH_SETS); do for what in training_speed scoring accuracy; do \
+	@for set in $(BENCH_SETS); do for what in training_speed scoring lists accuracy; do \
 		$(BENCH) -m benchmarks.$$what $$set $(ARGS) || exit 1; done; done
 	@$(BENCH) -m benchmarks.growth $(ARGS)
 	@$(BENCH) -m benchmarks.figures

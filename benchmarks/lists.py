@@ -1,24 +1,23 @@
 """Lists of ten on the same test rows: ours, and linear models of the same log.
 
-    python -m benchmarks.lists [ml-100k|ml-1m] [contender ...]
+    python -m benchmarks.lists [ml-100k|ml-1m] [members] [--anew]
 
-ml-100k: the MCRec split, whose published figures are beside ours in FIGURES. ml-1m: a
+ml-100k: the MCRec split, whose published figures are beside ours in PUBLISHED. ml-1m: a
 fifth of each user's rows to test, by splits.of_each_user(rows, 0). All ratings of
 training rows are choices; every film that a user has not rated in them is ranked.
 
 Settings come from the paper that published them, or were chosen on validation rows.
-Contenders that are named are measured again, the others keep what they have; without
-names all are measured. What is kept of each member of ours is its own score, and that
-of the mean of the first members, which is what a Predictor of as many answers.
+Each training is a trial: see trials. Kept are the scores of each member of ours, and
+those of the mean of the first members, which is what a Predictor of as many answers.
 """
 
-import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import results
+from benchmarks import results, trials
 from benchmarks.rivals import ITEM, USER
 from helpers import best, datasets, ranking, splits
 from helpers.predictor import Predictor
@@ -66,14 +65,22 @@ def table(rows: pd.DataFrame, sets) -> np.ndarray:
     return found
 
 
-def figures_of(judged: ranking.Judged, lists: np.ndarray, items: int) -> dict:
+def figures_of(found: ranking.Judged, lists: np.ndarray, items: int) -> dict:
     """Mean scores, and the share of films that are on a list."""
-    found = ranking.scores(judged).mean().to_dict()
-    return found | {"coverage": ranking.coverage(lists, items)}
+    scores = ranking.scores(found).mean().to_dict()
+    return scores | {"coverage": ranking.coverage(lists, items)}
 
 
-def linear(name: str, train: np.ndarray, test: np.ndarray) -> dict:
+def rows_of(dataset: str) -> tuple:
+    """The split, the set, and who rated what in training and test rows."""
+    sets = datasets.load(dataset)
+    split = split_of(dataset, sets.joined())
+    return split, sets, table(split.train, sets), table(split.test, sets)
+
+
+def linear(dataset: str, name: str) -> dict:
     """Scores and seconds of one of LINEAR."""
+    _, _, train, test = rows_of(dataset)
     start = time.perf_counter()
     lists = ranking.best(LINEAR[name](train.astype("float64")), train, N)
     seconds = time.perf_counter() - start
@@ -81,23 +88,35 @@ def linear(name: str, train: np.ndarray, test: np.ndarray) -> dict:
     return found | {"seconds": seconds}
 
 
-def ours(split: splits.Split, sets, test: np.ndarray):
-    """Scores of each member and of the mean of those so far, one after another."""
-    found: dict[str, list] = {"members": [], "means": [], "seconds": []}
-    models, recipe = [], best.LISTS
-    for seed in range(recipe.members):
-        start = time.perf_counter()
-        made = Predictor.train(
-            split, best.CHOSEN, best.LISTS_TARGET, recipe.model, recipe.fit, seed
-        )
-        found["seconds"].append(time.perf_counter() - start)
-        models += made.models
-        mean = Predictor(models, made.encoder, made.target, made.settings)
-        for what, predictor in (("members", made), ("means", mean)):
-            lists = lists_of(predictor, split, sets)
-            judged = ranking.judge(lists, test)
-            found[what].append(figures_of(judged, lists, test.shape[1]))
-        yield found
+def member(dataset: str, seed: int) -> dict:
+    """Scores and seconds of one model of best.LISTS, which is kept for mean()."""
+    split, sets, _, test = rows_of(dataset)
+    recipe, target = best.LISTS[dataset], best.LISTS_TARGET[dataset]
+    start = time.perf_counter()
+    made = Predictor.train(split, best.CHOSEN, target, recipe.model, recipe.fit, seed)
+    seconds = time.perf_counter() - start
+    made.save(folder(dataset, seed))
+    return judged(made, split, sets, test) | {"seconds": seconds}
+
+
+def mean(dataset: str, members: int) -> dict:
+    """Scores of the mean of the first members."""
+    split, sets, _, test = rows_of(dataset)
+    made = [Predictor.load(folder(dataset, seed)) for seed in range(members)]
+    models = [model for one in made for model in one.models]
+    together = Predictor(models, made[0].encoder, made[0].target, made[0].settings)
+    return judged(together, split, sets, test)
+
+
+def folder(dataset: str, seed: int) -> Path:
+    """Where a member is kept, beside the trials."""
+    return trials.TRIALS / f"lists_{dataset}" / str(seed)
+
+
+def judged(predictor: Predictor, split: splits.Split, sets, test: np.ndarray) -> dict:
+    """Scores of its lists."""
+    lists = lists_of(predictor, split, sets)
+    return figures_of(ranking.judge(lists, test), lists, test.shape[1])
 
 
 def lists_of(predictor: Predictor, split: splits.Split, sets) -> np.ndarray:
@@ -113,37 +132,31 @@ def lists_of(predictor: Predictor, split: splits.Split, sets) -> np.ndarray:
     return lists
 
 
-def main(dataset: str = "ml-100k", *names: str) -> None:
-    """Measure the contenders, keep what they gave after each, print a line for each."""
-    known = [*LINEAR, OURS]
-    if unknown := {*names} - {*known}:
-        raise SystemExit(f"Unknown: {unknown}. Contenders: {known}.")
-    sets = datasets.load(dataset)
-    split = split_of(dataset, sets.joined())
-    train, test = table(split.train, sets), table(split.test, sets)
-    kept = results.read("lists", dataset)
-    figures = kept["figures"] if kept and names else {}
-    for name in names or known:
-        steps = ours(split, sets, test) if name == OURS else [linear(name, train, test)]
-        for found in steps:
-            figures[name] = found
-            out = results.write("lists", dataset, figures, n=N)
-            print(line(name, found), flush=True)
+def main(dataset: str = "ml-100k", members: int | None = None) -> None:
+    """Measure, keep after each training, print a line for each contender."""
+    members = members or best.LISTS[dataset].members
+    total = len(LINEAR) + 2 * members - 1
+    alone = trials.Trials("lists", dataset, total).alone
+    figures: dict[str, object] = {}
+    for name in LINEAR:
+        figures[name] = alone(linear, dataset, name)
+        print(line(name, figures[name]), flush=True)
+    ours: dict[str, list] = {"members": [], "means": []}
+    for seed in range(members):
+        one = alone(member, dataset, seed)
+        ours["members"].append(one)
+        ours["means"].append(alone(mean, dataset, seed + 1) if seed else one)
+        print(line(f"ours, seed {seed}", one), flush=True)
+        print(line(f"mean of {seed + 1}", ours["means"][-1]), flush=True)
+        out = results.write("lists", dataset, figures | {OURS: ours}, n=N)
     print(out)
 
 
 def line(name: str, found: dict) -> str:
-    """Name, nDCG and coverage; of ours those of the last member and of the mean."""
-    if name != OURS:
-        return _said(name, found)
-    number = len(found["members"])
-    one = _said(f"{name}, model {number}", found["members"][-1])
-    return f"{one}   {_said(f'mean of {number}', found['means'][-1])}"
-
-
-def _said(name: str, found: dict) -> str:
+    """Name, nDCG and coverage."""
     return f"{name}: nDCG {found[SCORE]:.4f}, coverage {found['coverage']:.3f}"
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    dataset, members = trials.words()[:1], trials.words()[1:]
+    main(*dataset, *map(int, members))

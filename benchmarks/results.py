@@ -22,6 +22,7 @@ PACKAGES = (
     "jax",
     "myfm",
     "scikit-surprise",
+    "implicit",
 )
 
 

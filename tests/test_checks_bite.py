@@ -33,6 +33,9 @@ from helpers import (
     models,
     optimizers,
     predictor,
+    ranking,
+    recommend,
+    sampling,
     shapley,
     splits,
     targets,
@@ -82,6 +85,11 @@ STRIPS = ("06", "Three splits")
 OVERLAP = ("06", "Splits that share their rows")
 LIKED = ("06", "What a user has rated")
 CHOOSING = ("06", "Rows to choose on")
+METRIC = ("08", "A metric by hand")
+TABLE = ("08", "A published table")
+SAMPLED = (*TABLE, "What was chosen against what was not")
+OWN_LIST = (*SAMPLED, "Histories")
+OWN_LOG = (*TABLE, "A log of your own")
 SUM = ("09", "First and second order are a sum already")
 SHARED_OUT = (*SUM, "The deep part: who adds what?")
 FROM_MEAN = (*SHARED_OUT, "From the mean to the prediction")
@@ -307,8 +315,8 @@ BUGS = (
         "an epoch ends before its last, smaller batch",
         feeding.Batches,
         "__len__",
-        "-(-len(self.y) // self.size)",
-        "len(self.y) // self.size",
+        "-(-self.rows // self.size)",
+        "self.rows // self.size",
         LOOP,
     ),
     Bug(
@@ -345,10 +353,10 @@ BUGS = (
     ),
     Bug(
         "the movie of a row is in its own history",
-        history_layers.OwnerLists,
+        history_layers.HistorySum,
         "call",
-        "ops.where(own, ops.zeros_like(rows), rows)",
-        "ops.where(own, rows, rows)",
+        "(total - own)",
+        "total",
         LIKED,
     ),
     Bug(
@@ -533,6 +541,86 @@ BUGS = (
         "self.row[column] = value",
         "self.row.get(column, value)",
         PANEL,
+    ),
+    Bug(
+        "the ideal list always has ten hits",
+        ranking,
+        "ndcg",
+        "np.minimum(judged.relevant, judged.n) if cut else judged.relevant",
+        "np.full_like(judged.relevant, judged.n)",
+        METRIC,
+    ),
+    Bug(
+        "the whole ideal list is cut at ten",
+        ranking,
+        "ndcg",
+        "if cut else judged.relevant",
+        "if cut else np.minimum(judged.relevant, judged.n)",
+        METRIC,
+    ),
+    Bug(
+        "recall is the share of the list",
+        ranking,
+        "recall",
+        "/ judged.relevant",
+        "/ judged.n",
+        METRIC,
+    ),
+    Bug(
+        "films of the training rows stay on the lists",
+        ranking,
+        "best",
+        "np.where(hidden, np.inf, -scores)",
+        "-scores",
+        TABLE,
+    ),
+    Bug(
+        "test rows are trained on",
+        splits,
+        "mcrec",
+        "train = rows[~test]",
+        "train = rows",
+        TABLE,
+    ),
+    Bug(
+        "what a user chose is drawn against it",
+        sampling.Negatives,
+        "_is_chosen",
+        "self.chosen[at] == pair",
+        "self.chosen[at] != self.chosen[at]",
+        SAMPLED,
+    ),
+    Bug(
+        "every epoch draws the same",
+        sampling.Negatives,
+        "draw",
+        "[self.seed, 1, epoch]",
+        "[self.seed, 1, 0]",
+        SAMPLED,
+    ),
+    Bug(
+        "a drawn film has the genres of another",
+        sampling,
+        "_fields",
+        "found[name] = array[first], np.ones(array.shape[1], bool)",
+        "found[name] = array[np.roll(first, 1)], np.ones(array.shape[1], bool)",
+        SAMPLED,
+    ),
+    Bug(
+        "what a customer has is recommended again",
+        recommend,
+        "top",
+        "mean[skip] = -np.inf",
+        "pass",
+        OWN_LOG,
+    ),
+    Bug(
+        "a row's own film is in its user's list, of all that they chose",
+        history_layers.HistorySum,
+        "call",
+        "(total - own)",
+        "total",
+        OWN_LIST,
     ),
 )
 

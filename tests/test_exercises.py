@@ -122,6 +122,35 @@ EXERCISES = {
             "    return epoch + 1 + patience, epoch + 1": "the best epoch lies",
         },
     ),
+    "08.1": Exercise(
+        ("A metric by hand",),
+        {
+            "answer = gain[2] / gain[:10].sum()": "an ideal list of three hits",
+            "answer = (1 / 3) / (1 + 1 / 2 + 1 / 3)": "by an ideal list",
+        },
+    ),
+    "08.2": Exercise(
+        ("A published table",),
+        {
+            "answer = 1500": "the best on validation rows",
+            "answer = max((50, 150, 500, 1500), key=lambda penalty: ranking.ndcg("
+            "ranking.judge(ranking.best(ease(x, penalty), np.zeros_like(x), N), x)"
+            ").mean())": "their training films hidden",
+        },
+    ),
+    "08.3": Exercise(
+        (),
+        {
+            "def answer(scores, genres, n):\n"
+            "    return np.argsort(-scores)[:n].tolist()": "less its likeness",
+            "def answer(scores, genres, n):\n"
+            "    taken = [int(scores.argmax())]\n"
+            "    while len(taken) < n:\n"
+            "        worth = scores - (genres @ genres[taken].T).mean(axis=1)\n"
+            "        taken.append(int(worth.argmax()))\n"
+            "    return taken": "no film twice",
+        },
+    ),
     "09.1": Exercise(
         (),
         {

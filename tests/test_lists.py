@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import lists, results
+from benchmarks import lists, results, trials, turns
 from helpers import best, ranking, splits
+from helpers.targets import Chosen
 
 USERS = pd.DataFrame({"user_id": [11, 12, 13]})
 MOVIES = pd.DataFrame({"movie_id": [7, 5, 9, 8]})
@@ -57,31 +58,66 @@ def test_lists_of_a_predictor_are_places_of_films_and_hold_nothing_unknown():
     assert found.shape == (3, 10) and (found[:, 3:] == no).all()
 
 
-def test_what_is_named_is_measured_and_the_rest_kept(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """The benchmark on LOG, its trainings made up: a member's score is its seed."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(trials, "TRIALS", tmp_path / "trials")
+    monkeypatch.setattr(turns, "alone", lambda call, *args: call(*args))
     monkeypatch.setattr(lists.datasets, "load", lambda name: SETS)
     monkeypatch.setattr(
         lists, "split_of", lambda name, rows: splits.Split(rows[:3], rows[:0], rows[3:])
     )
-    lists.main("toy", "most popular")
-    lists.main("toy", "EASE")
+    monkeypatch.setattr(best, "LISTS", {"toy": best.Recipe({}, {}, members=3)})
+    for name, scale in (("member", 1), ("mean", 10)):
+        monkeypatch.setattr(lists, name, made_up(name, scale))
+
+
+def made_up(name: str, scale: int):
+    def call(dataset, number):
+        return {lists.SCORE: scale * number / 100, "coverage": 0.5}
+
+    call.__name__ = name
+    return call
+
+
+def test_every_contender_is_kept_and_told(toy, capsys):
+    lists.main("toy")
     kept = results.read("lists", "toy")["figures"]
-    assert [*kept] == ["most popular", "EASE"]
+    assert [*kept] == [*lists.LINEAR, "ours"]
     # the last user chose film 9, which nobody had chosen before: third of equal zeros
     assert kept["EASE"]["recall"] == 1.0 and kept["EASE"]["coverage"] == 1.0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("most popular: nDCG 0.") and "coverage 1.000" in said[0]
-    with pytest.raises(SystemExit, match="Unknown: {'ALS'}"):
-        lists.main("toy", "ALS")
+    scores = {key: [f[lists.SCORE] for f in kept["ours"][key]] for key in kept["ours"]}
+    assert scores == {"members": [0.0, 0.01, 0.02], "means": [0.0, 0.2, 0.3]}
+    said = capsys.readouterr().out
+    assert "lists_toy 8/8: mean toy 3" in said
+    assert "mean of 3: nDCG 0.3000, coverage 0.500\n" in said
+    lists.main("toy", 1)
+    assert len(results.read("lists", "toy")["figures"]["ours"]["members"]) == 1
 
 
-def test_of_ours_the_last_member_and_the_mean_so_far_are_told():
-    members = [{lists.SCORE: 0.1, "coverage": 0.2}, {lists.SCORE: 0.3, "coverage": 0.4}]
-    means = [members[0], {lists.SCORE: 0.5, "coverage": 0.6}]
-    assert lists.line("ours", {"members": members, "means": means}) == (
-        "ours, model 2: nDCG 0.3000, coverage 0.400   "
-        "mean of 2: nDCG 0.5000, coverage 0.600"
+def test_a_mean_is_that_of_the_members_that_were_kept(toy, monkeypatch, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setattr(trials, "TRIALS", tmp_path)
+    fields = {"user_id": "categorical", "movie_id": "categorical"}
+    rows = pd.concat([LOG] * 4, ignore_index=True)
+    split, test = splits.Split(rows, rows[:0], rows), ~X
+    monkeypatch.setattr(lists, "rows_of", lambda dataset: (split, SETS, X, test))
+    monkeypatch.setattr(best, "CHOSEN", fields)
+    target = {"toy": Chosen("user_id", "movie_id", negatives=2)}
+    monkeypatch.setattr(best, "LISTS_TARGET", target)
+    recipe = best.Recipe(
+        {"k": 2, "parts": ("first_order", "second_order")}, {"epochs": 1}
     )
+    monkeypatch.setattr(best, "LISTS", {"toy": recipe})
+    one, two = lists.member("toy", 0), lists.member("toy", 1)
+    assert one["seconds"] > 0 and {*two} == {*one}
+    seen = []
+    monkeypatch.setattr(
+        lists, "judged", lambda made, *_: seen.append(len(made.models)) or {}
+    )
+    lists.mean("toy", 2)
+    assert seen == [2]
 
 
 def test_a_published_split_is_the_one_of_ml_100k():
@@ -93,5 +129,7 @@ def test_a_published_split_is_the_one_of_ml_100k():
 
 
 def test_the_recipe_of_lists_reads_what_its_target_draws():
-    drawn = {"movie_id", *best.LISTS_TARGET.of_item}
-    assert drawn <= {*best.CHOSEN} and best.LISTS.members == 5
+    assert [*best.LISTS] == [*best.LISTS_TARGET] == ["ml-100k", "ml-1m"]
+    for target in best.LISTS_TARGET.values():
+        assert {"movie_id", *target.of_item} <= {*best.CHOSEN}
+    assert best.LISTS["ml-100k"].members == 5
