@@ -50,19 +50,38 @@ def trained():
     return data, model
 
 
-def test_lists_come_with_the_ids_of_the_rows():
-    ids, table = lists_layer()(IDS)
-    np.testing.assert_array_equal(ids, IDS)
-    np.testing.assert_array_equal(table, LISTS)
-    assert keras.backend.standardize_dtype(table.dtype) == "int8"
+def parts(found) -> dict:
+    names = ("lists", "place", "item", "listed", "number")
+    return dict(zip(names, map(np.asarray, found), strict=True))
+
+
+def test_a_list_a_row_and_what_to_leave_out_of_it():
+    found = parts(lists_layer()(IDS))
+    np.testing.assert_array_equal(found["lists"], LISTS[IDS[:, 0]])
+    np.testing.assert_array_equal(found["place"], np.arange(len(IDS)))
+    np.testing.assert_array_equal(found["item"], IDS[:, 1])
+    listed = LISTS[IDS[:, 0], IDS[:, 1]]
+    np.testing.assert_array_equal(found["listed"][:, 0], listed)
+    number = LISTS[IDS[:, 0]].sum(axis=1) - listed
+    np.testing.assert_array_equal(found["number"][:, 0], number)
+
+
+def test_a_training_with_more_rows_than_owners_has_each_list_once():
+    layer = lists_layer()
+    found, by_row = parts(layer(IDS, training=True)), parts(layer(IDS))
+    np.testing.assert_array_equal(found["lists"], LISTS)
+    np.testing.assert_array_equal(found["place"], IDS[:, 0])
+    for name in ("item", "listed", "number"):
+        np.testing.assert_array_equal(found[name], by_row[name])
+    few = parts(layer(IDS[:4], training=True))
+    np.testing.assert_array_equal(few["lists"], LISTS[IDS[:4, 0]])
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("rows", [4, 7])  # of as many owners; of fewer than rows
+@pytest.mark.parametrize("rows", [4, 7])  # there are four owners
 def test_the_sum_is_over_the_list_by_the_root_of_its_number(training, rows):
     total = HistorySum(3, "normal")
-    ids, table = lists_layer()(IDS)
-    found = np.asarray(total((ids[:rows], table), training=training))
+    found = np.asarray(total(lists_layer()(IDS[:rows], training=training)))
     expected = by_loop(total.embeddings.numpy())[:rows]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -188,7 +207,8 @@ def test_owners_and_items_beyond_the_table_are_refused(trained, pair):
 
 def test_declared_shapes_are_those_of_the_outputs():
     rows = lists_layer()(keras.Input((2,), dtype="int32"))
-    assert [tuple(output.shape) for output in rows] == [(None, 2), LISTS.shape]
+    batch = [(None, 4), (None,), (None,), (None, 1), (None, 1)]
+    assert [tuple(output.shape) for output in rows] == batch
     assert tuple(HistorySum(3)(rows).shape) == (None, 1, 3)
 
 
@@ -208,12 +228,12 @@ def test_a_file_names_a_layer_by_the_package_and_its_class(kind):
 def test_a_sum_that_is_made_again_starts_where_the_first_one_did():
     layer = HistorySum(5, keras.initializers.Constant(0.5), name="mine")
     again = HistorySum.from_config(layer.get_config())
-    again.build([(None, 2), (7, 3)])
+    again.build([(None, 3)])
     assert again.name == "mine"
     np.testing.assert_array_equal(again.embeddings, np.full((3, 5), 0.5))
 
 
 def test_an_embedding_of_a_list_starts_at_small_random_numbers():
     layer = HistorySum(4)
-    layer.build([(None, 2), (7, 100)])
+    layer.build([(None, 100)])
     assert 0.01 < np.asarray(layer.embeddings).std() < 0.05
