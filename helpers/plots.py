@@ -174,11 +174,9 @@ def _colour(part: str) -> str:
 
 
 def _box(layer, part: str, between: str) -> str:
-    if isinstance(layer, OwnerLists):
-        shape = "owners, items"
-    else:
-        _, *rest = layer.output.shape
-        shape = ", ".join(["batch", *("L" if n is None else str(n) for n in rest)])
+    output, *_ = keras.tree.flatten(layer.output)
+    _, *rest = output.shape
+    shape = ", ".join(["batch", *("L" if n is None else str(n) for n in rest)])
     ink = "black" if part == "inputs" else "white"
     cells = (
         (_colour(part), ink, f"<b>{html.escape(layer.name)}</b>"),
