@@ -194,7 +194,12 @@ def test_the_programs_start_with_what_their_lines_say(started):
     assert started("scoring") == (5, {"random_state": 0})
     assert started("growth", "rows") == ("with_rows", 10_000, {})
     assert started("growth", "ids") == ("with_ids", 10_000, "keras.Adam", {})
-    assert started("lists", "ml-1m", "2") == ("linear", "ml-1m", "most popular")
+    assert started("lists", "ml-1m", "2") == (
+        "linear",
+        "ml-1m",
+        "most popular",
+        {},
+    )
     run = started("accuracy", "ml-1m", "ours")
     assert run == ("run", "ours", "ml-1m", 0, {}, False, {})
     baseline = {"name": "BaselineOnly"}
