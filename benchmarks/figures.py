@@ -109,10 +109,10 @@ def table() -> str:
 
 
 def details() -> str:
-    """Ensembles on both sets, where searches ended, lists, and speeds, in Markdown."""
+    """Ensembles on both sets, lists, where searches ended, and speeds, in Markdown."""
     small, large = accuracies()
     table = comparison("ensemble", small[1], large[1])
-    return "\n".join([*table, "", *edges(), *of_lists(), *speeds()])
+    return "\n".join([*table, "", *of_lists(), *edges(), *speeds()])
 
 
 def of_lists() -> list[str]:
