@@ -74,6 +74,8 @@ bench: $(BENCH_STAMP)
 		$(BENCH) -m benchmarks.$$what $$set $(ARGS) || exit 1; done; done
 	@$(BENCH) -m benchmarks.growth $(ARGS)
 	@$(BENCH) -m benchmarks.figures
+	@$(BENCH) -m benchmarks.clicks ml-100k $(ARGS)
+	@$(BENCH) -m benchmarks.click_tables
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python

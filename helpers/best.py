@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from helpers import splits, training
-from helpers.fields import MOVIELENS, History
+from helpers.fields import CATEGORICAL, MOVIELENS, History
 from helpers.targets import Chosen
 
 
 class Recipe(NamedTuple):
-    """What was chosen on the validation rows of one set, by benchmarks/recipes.py.
+    """What was chosen on the validation rows of one set.
+
+    For stars by benchmarks/recipes.py, for clicks by benchmarks/clicks.py.
 
     model: arguments of models.deepfm(); fit: arguments of training.fit()
     members: models of which the ensemble is the mean
@@ -72,6 +74,41 @@ _FIT = {"epochs": 16, "batch_size": 4096, "learning_rate": 5e-3, "decay": True}
 LISTS = {
     "ml-100k": Recipe(_FM, _FIT),
     "ml-1m": Recipe(_FM, _FIT | {"epochs": 3, "batch_size": 16384}, members=1),
+}
+
+#: The same for clicks: the column "liked" is 1 for 4 or 5 stars, 0 for 1 or 2.
+PLAIN_CLICK_FIELDS = {**MOVIELENS, "zip_code": CATEGORICAL}
+CLICK_FIELDS = {
+    **PLAIN_CLICK_FIELDS,
+    "liked_by_user": History("user_id", "movie_id", "liked", at_least=1),
+    "disliked_by_user": History("user_id", "movie_id", "liked", below=1),
+    "fans": History("movie_id", "user_id", "liked", at_least=1),
+    "critics": History("movie_id", "user_id", "liked", below=1),
+}
+CLICK_FIT = {"epochs": 6, "batch_size": 1024, "learning_rate": 3e-3, "decay": True}
+CLICKS = {
+    "ml-100k": Recipe(
+        {"k": 32, "units": (32,), "dropout": 0.3, "l2": 0.002}, CLICK_FIT
+    ),
+    "ml-1m": Recipe(
+        {"k": 32, "units": (64,), "dropout": 0.2, "l2": 0.003},
+        CLICK_FIT | {"batch_size": 8192},
+    ),
+}
+PLAIN_CLICK_FIT = {
+    "epochs": 8,
+    "batch_size": 1024,
+    "learning_rate": 5e-3,
+    "decay": True,
+}
+PLAIN_CLICKS = {
+    "ml-100k": Recipe(
+        {"k": 16, "units": (64, 64), "dropout": 0.5, "l2": 0.003}, PLAIN_CLICK_FIT
+    ),
+    "ml-1m": Recipe(
+        {"k": 32, "units": (64, 64), "dropout": 0.5, "l2": 0.003},
+        {"epochs": 10, "batch_size": 4096, "learning_rate": 5e-3, "decay": True},
+    ),
 }
 
 

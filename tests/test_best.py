@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import results
 from helpers import best, models, splits, training
-from helpers.fields import FieldSpec
+from helpers.fields import FieldEncoder, FieldSpec, History
 
 SMALL = best.Recipe(
     {"k": 2, "units": (4,)}, {"epochs": 1, "batch_size": 64, "learning_rate": 0.01}
@@ -140,9 +141,38 @@ def test_the_recipes_are_those_that_the_kept_figures_were_measured_with():
     }
 
 
-@pytest.mark.parametrize(
-    "recipe", [*best.RECIPES.values(), *best.PLAIN.values()], ids=str
-)
+@pytest.mark.parametrize("dataset", best.CLICKS)
+def test_the_recipes_of_clicks_are_those_that_won_on_validation_rows(dataset):
+    figures = results.read("clicks", dataset)["figures"]
+    for name, recipes in (
+        ("ours", best.CLICKS),
+        ("ours, no histories", best.PLAIN_CLICKS),
+    ):
+        recipe, found = recipes[dataset], figures[name]
+        units = [*recipe.model["units"]]
+        assert recipe.model | {"units": units} | recipe.fit == found["settings"]
+        lowest = min(found["tried"], key=lambda tried: tried["valid"]["log loss"])
+        assert lowest["settings"] == found["settings"]
+
+
+def test_the_lists_of_clicks_are_those_of_the_ratings():
+    lists = {n: f for n, f in best.CLICK_FIELDS.items() if isinstance(f, History)}
+    assert len(lists) == len(best.HISTORIES)
+    rows = table().query("rating != 3").drop_duplicates(["user_id", "movie_id"])
+    rows = rows.assign(liked=(rows.rating > 3).astype(int))
+    for clicked, rated in zip(lists.values(), best.HISTORIES.values(), strict=True):
+        a, b = (FieldEncoder({"x": f}).fit(rows)["x"].table() for f in (clicked, rated))
+        np.testing.assert_array_equal(a, b)
+
+
+RECIPES = [
+    recipe
+    for recipes in (best.RECIPES, best.PLAIN, best.CLICKS, best.PLAIN_CLICKS)
+    for recipe in recipes.values()
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=str)
 def test_a_recipe_has_arguments_of_models_and_trainings_alone(recipe):
     inspect.signature(models.deepfm).bind([], **recipe.model)
     inspect.signature(training.fit).bind(None, None, **recipe.fit)

@@ -33,8 +33,10 @@ from helpers import (
     models,
     optimizers,
     predictor,
+    probabilities,
     ranking,
     recommend,
+    repair,
     sampling,
     shapley,
     splits,
@@ -85,6 +87,11 @@ STRIPS = ("06", "Three splits")
 OVERLAP = ("06", "Splits that share their rows")
 LIKED = ("06", "What a user has rated")
 CHOOSING = ("06", "Rows to choose on")
+YES_NO = ("07", "From stars to yes and no")
+ORDER = (*YES_NO, "AUC")
+RIGHT = (*ORDER, "Are the probabilities right?")
+MENDED = (*RIGHT, "Mending")
+THINNED = (*ORDER, "When zeros are left out")
 METRIC = ("08", "A metric by hand")
 TABLE = ("08", "A published table")
 SAMPLED = (*TABLE, "What was chosen against what was not")
@@ -461,6 +468,70 @@ BUGS = (
         "1 / n + test_to_train",
         "1 / n",
         OVERLAP,
+    ),
+    Bug(
+        "a model of clicks starts at the log-odds of the zeros",
+        targets.Target,
+        "_learn",
+        "moments.mean",
+        "1 - moments.mean",
+        YES_NO,
+    ),
+    Bug(
+        "the sigmoid is taken twice",
+        training,
+        "predict",
+        "target.answer(raw_output(model, x))",
+        "target.answer(target.answer(raw_output(model, x)))",
+        ORDER,
+    ),
+    Bug(
+        "a tie counts as won",
+        probabilities,
+        "auc",
+        "stats.rankdata(score)",
+        'stats.rankdata(score, method="max")',
+        ORDER,
+    ),
+    Bug(
+        "a tie inside a user counts as won",
+        probabilities,
+        "auc_within",
+        'each["score"].rank()',
+        'each["score"].rank(method="max")',
+        ORDER,
+    ),
+    Bug(
+        "the gaps of groups make up for each other",
+        targets,
+        "calibration_error",
+        "np.abs(gaps).sum()",
+        "abs(gaps.sum())",
+        RIGHT,
+    ),
+    Bug(
+        "the temperature is fitted on test rows",
+        repair,
+        "temperature",
+        "_judged(model, data.valid)",
+        "_judged(model, data.test)",
+        MENDED,
+    ),
+    Bug(
+        "isotonic steps are fitted on test rows",
+        repair,
+        "isotonic",
+        "_judged(model, data.valid)",
+        "_judged(model, data.test)",
+        MENDED,
+    ),
+    Bug(
+        "the correction of left-out zeros is inverted",
+        probabilities,
+        "undo_sampling",
+        "return p / (p + (1 - p) / kept)",
+        "return p / (p + (1 - p) * kept)",
+        THINNED,
     ),
     Bug(
         "an explanation counts each pair twice",

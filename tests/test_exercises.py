@@ -224,6 +224,31 @@ EXERCISES = {
             "def answer(told, asked):\n    return line(told, asked)": "number to beat",
         },
     ),
+    "07.1": Exercise(
+        (),
+        {
+            "answer = 0.5 / 20": "not the probability",
+            "answer = 20 / 21": "twenty times too high",
+        },
+    ),
+    "07.2": Exercise(
+        ("From stars to yes and no", "AUC"),
+        {
+            "answer = said / 2": "move users, not their rows",
+            "answer = 1 - said": "GAUC as it was",
+        },
+    ),
+    "07.3": Exercise(
+        (),
+        {
+            "def answer(p, y):\n"
+            '    share = pd.DataFrame({"p": p, "y": y}).groupby("p").y.mean()\n'
+            "    gaps = share.index - share, share - y.mean()\n"
+            "    return [(gap**2).mean() for gap in gaps]": "counts with its rows",
+            "def answer(p, y):\n"
+            "    return ((p - y) ** 2).mean(), y.mean() * (1 - y.mean())": "the share",
+        },
+    ),
 }
 
 
