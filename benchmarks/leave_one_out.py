@@ -24,6 +24,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pandas as pd
+from keras import ops
 
 from benchmarks import results, trials
 from helpers import best, comparisons, datasets, models, training
@@ -40,7 +41,7 @@ CURES = (NONE, "folds", "others", "dropout 0.2", "dropout 0.5")
 class Thinned(HistorySum):
     """In training some of each list's entries are left out, the rest scaled up.
 
-    lists (batch, items)  ->  (batch, 1, k)
+    Inputs and output: as of HistorySum. Rows that share a list share what it has left.
     """
 
     share = 0.0
@@ -51,8 +52,12 @@ class Thinned(HistorySum):
         self.thin = keras.layers.Dropout(self.share, seed=SPLIT_SEED)
 
     def call(self, inputs, training=False):
-        """The sum over what is left."""
-        return super().call(self.thin(inputs, training=training))
+        """The sum over what is left, without the row's own item where that is left."""
+        lists, place, item, _, number = inputs
+        lists = self.thin(lists, training=training)
+        cells = ops.reshape(lists, (-1, 1))
+        own = ops.take(cells, place * ops.shape(lists)[1] + item, axis=0)
+        return super().call([lists, place, item, own, number])
 
 
 def attempt(dataset: str, seed: int) -> dict[str, float]:

@@ -417,7 +417,7 @@ BUGS = (
         "the log-odds are scored as if they were the answer",
         targets.Clicks,
         "answer",
-        "np.where(raw >= 0, 1, small) / (1 + small)",
+        "probability(raw)",
         "np.clip(raw, 0.01, 0.99)",
         CLICKS,
     ),

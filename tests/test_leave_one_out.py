@@ -19,8 +19,14 @@ IDS = np.array([[1, 2], [1, 4], [2, 4], [0, 3]], "int32")  # the second is on no
 def thinned() -> leave_one_out.Thinned:
     with leave_one_out.models_with("dropout 0.5"):
         layer = models.HistorySum(1, "ones")
-    layer.build((None, 4000))
     return layer
+
+
+def inputs(lists: np.ndarray, items: list[int]) -> list:
+    """What HistorySum gets for rows of the first list: their items, left out of it."""
+    item = np.array(items, "int32")
+    listed = lists[0, item][:, None]
+    return [lists, np.zeros_like(item), item, listed, lists.sum() - listed]
 
 
 @pytest.fixture
@@ -62,16 +68,24 @@ def test_a_list_that_is_empty_stays_so():
 
 
 def test_dropout_leaves_rows_alone_that_are_not_trained_on():
-    lists = np.ones((1, 4000), "float32")
-    expected = HistorySum(1, "ones")(lists)
-    np.testing.assert_array_equal(thinned()(lists), expected)
+    rows = inputs(np.ones((1, 4000), "float32"), [0, 7])
+    expected = HistorySum(1, "ones")(rows)
+    np.testing.assert_array_equal(thinned()(rows), expected)
 
 
 def test_with_dropout_a_sum_keeps_its_expected_value():
-    lists = np.ones((1, 4000), "float32")
-    found = ops.convert_to_numpy(thinned()(lists, training=True)).item()
-    assert found == pytest.approx(4000**0.5, rel=0.05)
-    assert found != 4000**0.5
+    rows = inputs(np.ones((1, 4000), "float32"), [0])
+    found = ops.convert_to_numpy(thinned()(rows, training=True)).item()
+    assert found == pytest.approx(3999**0.5, rel=0.05)
+    assert found != 3999**0.5
+
+
+def test_with_dropout_the_own_item_is_taken_off_where_it_is_left():
+    """Of four ones each is dropped or doubled: what is left of the others is even."""
+    rows = inputs(np.ones((1, 4), "float32"), [0, 1, 2, 3])
+    sums = ops.convert_to_numpy(thinned()(rows, training=True))[:, 0, 0] * 3**0.5
+    left = sums.sum() / 3  # each of the four is counted by the three others
+    np.testing.assert_allclose(np.isin(np.round(left - sums, 4), (0, 2)), True)
 
 
 def test_the_layers_come_back_after_dropout():

@@ -254,7 +254,7 @@ def deepctr(stand_in, monkeypatch):
             seen.asked.append(x)
             return len(seen.fitted) / 10 + x["user_id"] / 100
 
-    adam = SimpleNamespace(Adam=lambda: "Adam")
+    adam = SimpleNamespace(Adam=lambda rate: ("Adam", rate))
     utils = SimpleNamespace(set_random_seed=seen.seeds.append)
     seen.tensorflow = stand_in(
         "tensorflow", keras=SimpleNamespace(optimizers=adam, utils=utils)
@@ -272,7 +272,16 @@ USERS = [3, 1, 2]  # ids of ASKED
 
 
 def test_deepctr_trains_on_the_distance_to_the_mean_and_answers_in_stars(deepctr):
-    found = rivals.deepctr(job(), k=3, l2=0.1, dropout=0.2, epochs=4, batch=2)
+    found = rivals.deepctr(
+        job(),
+        k=3,
+        units=[8, 4],
+        l2=0.1,
+        dropout=0.2,
+        learning_rate=0.01,
+        epochs=4,
+        batch=2,
+    )
     np.testing.assert_allclose(found, 3.5 + 0.4 + np.array(USERS) / 100)
     assert len(deepctr.asked) == 1 and len(deepctr.fitted) == 4
     for x, y, batch, verbose in deepctr.fitted:
@@ -280,9 +289,9 @@ def test_deepctr_trains_on_the_distance_to_the_mean_and_answers_in_stars(deepctr
         assert (batch, verbose) == (2, 0)
         assert x["user_id"].tolist() == [[2], [2], [3], [4]]
     assert deepctr.seeds == [3]
-    assert deepctr.compiled == ("Adam", "mse")
+    assert deepctr.compiled == (("Adam", 0.01), "mse")
     assert deepctr.settings == {
-        "dnn_hidden_units": (64, 64),
+        "dnn_hidden_units": (8, 4),
         "task": "regression",
         "dnn_dropout": 0.2,
         "l2_reg_embedding": 0.1,
@@ -296,7 +305,9 @@ def test_deepctr_by_its_defaults(deepctr):
     assert len(deepctr.fitted) == 5 and deepctr.fitted[0][2] == 1024
     assert deepctr.settings["dnn_dropout"] == 0
     assert deepctr.settings["l2_reg_embedding"] == 1e-5
-    assert {c.k for c in deepctr.columns[0] if isinstance(c, Sparse)} == {16}
+    assert deepctr.settings["dnn_hidden_units"] == (256, 128, 64)
+    assert deepctr.compiled == (("Adam", 0.001), "mse")
+    assert {c.k for c in deepctr.columns[0] if isinstance(c, Sparse)} == {4}
 
 
 def test_deepctr_watched_answers_after_each_epoch(deepctr):
