@@ -87,7 +87,6 @@ DEEPCTR = {
 }
 EXAMPLES = "its examples: rank 10"
 LARGE = ("ml-1m",)
-BOTH = ("ml-100k", "ml-1m")
 CONTENDERS = {
     "Surprise BaselineOnly": Contender(rivals.surprise, {"name": "BaselineOnly"}),
     "Surprise SVD": Contender(rivals.surprise, {"name": "SVD"}, SVD),
@@ -96,10 +95,10 @@ CONTENDERS = {
     ),
     "myFM, ids": Contender(rivals.myfm, {"kinds": IDS}, MYFM, EXAMPLES, LARGE),
     "myFM, side features": Contender(
-        rivals.myfm, {"kinds": SIDE}, MYFM, EXAMPLES, BOTH
+        rivals.myfm, {"kinds": SIDE}, MYFM, EXAMPLES, LARGE
     ),
     "myFM, histories": Contender(
-        rivals.myfm, {"kinds": IDS, "histories": True}, MYFM, EXAMPLES, BOTH
+        rivals.myfm, {"kinds": IDS, "histories": True}, MYFM, EXAMPLES, LARGE
     ),
     "DeepCTR DeepFM": Contender(
         rivals.deepctr, {"epochs": 30}, DEEPCTR, "its defaults", LARGE

@@ -101,6 +101,9 @@ OURS_PLAIN = {
         WIDE | {"k": 64, "l2": 0.003} | LONG,
         WIDE | {"k": 32, "l2": 0.003} | LONG,
         {"k": 16, "units": [256, 128], "dropout": 0.5, "l2": 0.002} | LONG,
+        {"k": 32, "units": [256, 128], "dropout": 0.5, "l2": 0.003} | LONG,
+        {"k": 32, "units": [64, 64], "dropout": 0.3, "l2": 0.003} | LONG,
+        {"k": 32, "units": [256, 128], "dropout": 0.5, "l2": 0.002} | LONG,
     ],
     "ml-100k": [
         WIDE | {"k": 16, "l2": l2} | schedule(epochs, 1024, 5e-3)

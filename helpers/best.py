@@ -106,7 +106,7 @@ PLAIN_CLICKS = {
         {"k": 16, "units": (64, 64), "dropout": 0.5, "l2": 0.003}, PLAIN_CLICK_FIT
     ),
     "ml-1m": Recipe(
-        {"k": 32, "units": (64, 64), "dropout": 0.5, "l2": 0.003},
+        {"k": 32, "units": (256, 128), "dropout": 0.5, "l2": 0.002},
         {"epochs": 10, "batch_size": 4096, "learning_rate": 5e-3, "decay": True},
     ),
 }
