@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import clicks, results
+from benchmarks.figures import difference
 from helpers import comparisons
 
 README = Path(__file__).resolve().parent / "README.md"
@@ -41,14 +42,6 @@ def table(figures: dict) -> list[str]:
         cells += [difference(found, name, own) for own in references]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def difference(found: pd.DataFrame, name: str, own: str) -> str:
-    """A cell: the mean difference, its interval and the outcome."""
-    if (name, own) not in found.index:
-        return ""
-    row = found.loc[(name, own)]
-    return f"{row.difference:+.4f} ± {row.half_width:.4f}, {row.outcome}"
 
 
 def main() -> None:

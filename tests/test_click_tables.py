@@ -25,8 +25,9 @@ def test_rows_are_sorted_and_single_models_are_held_against_ours():
         "| ours",
         "| theirs",
     ]
-    # differences 0.1, 0.12, 0.1: mean 0.1067, sd 0.01155; sd sqrt(1/3 + 1/8) t = 0.0336
-    assert lines[4].endswith("| +0.1067 ± 0.0336, worse |")
+    # differences 0.1, 0.12 (outlying), 0.1:
+    # mean 0.1067, sd 0.01155; sd sqrt(1/3 + 1/8) t = 0.0336
+    assert lines[4].endswith("| +0.1067 ± 0.0336, worse; split 1 is outlying |")
     assert lines[2].endswith("| 0.2967 ± 0.0100 |  |")
 
 
