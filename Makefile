@@ -77,6 +77,7 @@ bench: $(BENCH_STAMP)
 	@$(BENCH) -m benchmarks.figures
 	@$(BENCH) -m benchmarks.clicks ml-100k $(ARGS)
 	@$(BENCH) -m benchmarks.click_tables
+	@for set in adult ml-100k; do $(BENCH) -m benchmarks.contest $$set $(ARGS) || exit 1; done
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python

@@ -34,6 +34,7 @@ Report = Callable[[int, float], None]
 
 AS_GIVEN, INTERVALS, BOTH = "as given", "intervals", "both"
 MOST_BINS = 255  # values that scikit-learn's trees take as categories
+MOST_INTERVALS = 3000  # of so many, most numbers have one for each of their values
 TREES, STEP, PATIENCE = 600, 20, 3  # at most; between two reports; reports
 BATCH_SIZE, EPOCHS = 512, 20
 
@@ -75,7 +76,8 @@ def in_form(
 
 def _draw_form(trial: "optuna.Trial") -> dict:
     form = trial.suggest_categorical("form", [AS_GIVEN, INTERVALS, BOTH])
-    return {"form": form, "intervals": trial.suggest_int("intervals", 5, 200, log=True)}
+    intervals = trial.suggest_int("intervals", 5, MOST_INTERVALS, log=True)
+    return {"form": form, "intervals": intervals}
 
 
 # Logistic regression
