@@ -139,12 +139,17 @@ class _Columns:
         self.encoder = FieldEncoder(fields).fit(split.train)
         self.specs = {spec.name: spec for spec in self.encoder.specs}
         x = self.encoder.transform(split.train)
-        self.many = [n for n, s in self.specs.items() if self._has_many(s)]
+        self.many = [
+            spec.name
+            for spec in self.encoder.specs
+            if self._is_category(spec) and spec.size > MOST_BINS
+        ]
         self.shares = TargetEncoder(target_type="binary", random_state=seed)
         self.of_train = self._joined(split.train, x, self._fitted(x, y))
 
-    def _has_many(self, spec) -> bool:
-        return spec.kind == CATEGORICAL and spec.size > MOST_BINS
+    def _is_category(self, spec) -> bool:
+        number = isinstance(self.encoder[spec.name], Numeric)  # intervals have ids too
+        return spec.kind == CATEGORICAL and not number
 
     def _fitted(self, x: Mapping, y: np.ndarray) -> np.ndarray:
         if not self.many:
@@ -166,7 +171,7 @@ class _Columns:
                 continue
             block = self._block(rows, name, spec, x[name])
             blocks.append(block)
-            self.categories += [spec.kind == CATEGORICAL] * block.shape[1]
+            self.categories += [self._is_category(spec)] * block.shape[1]
         return np.hstack(blocks)
 
     def _block(self, rows, name, spec, ids: np.ndarray) -> np.ndarray:
