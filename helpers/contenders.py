@@ -36,7 +36,7 @@ AS_GIVEN, INTERVALS, BOTH = "as given", "intervals", "both"
 MOST_BINS = 255  # values that scikit-learn's trees take as categories
 MOST_INTERVALS = 3000  # of so many, most numbers have one for each of their values
 TREES, STEP, PATIENCE = 600, 20, 3  # at most; between two reports; reports
-BATCH_SIZE, EPOCHS = 512, 20
+STEPS, EPOCHS = 50, 20  # some fifty steps an epoch; at most so many epochs
 
 
 class Contender(NamedTuple):
@@ -129,13 +129,11 @@ class _Columns:
 
     A number is itself, and missing where it is; trees care for its order alone, so its
     form makes no difference. A category is its id, as a category. One with too many
-    values is the share of ones of its training rows (scikit-learn's TargetEncoder,
-    which leaves a row's own fold out). A list is a column for each of its values.
+    values is the share of ones of its training rows (scikit-learn's TargetEncoder); for
+    a training row, of those outside its own fold. A list is a column for each value.
     """
 
     def __init__(self, fields: Mapping, split: Split, y: np.ndarray, seed: int):
-        from sklearn.preprocessing import TargetEncoder
-
         self.encoder = FieldEncoder(fields).fit(split.train)
         self.specs = {spec.name: spec for spec in self.encoder.specs}
         x = self.encoder.transform(split.train)
@@ -144,17 +142,26 @@ class _Columns:
             for spec in self.encoder.specs
             if self._is_category(spec) and spec.size > MOST_BINS
         ]
-        self.shares = TargetEncoder(target_type="binary", random_state=seed)
-        self.of_train = self._joined(split.train, x, self._fitted(x, y))
+        self.of_train = self._joined(split.train, x, self._cross_fitted(x, y, seed))
 
     def _is_category(self, spec) -> bool:
         number = isinstance(self.encoder[spec.name], Numeric)  # intervals have ids too
         return spec.kind == CATEGORICAL and not number
 
-    def _fitted(self, x: Mapping, y: np.ndarray) -> np.ndarray:
+    def _cross_fitted(self, x: Mapping, y: np.ndarray, seed: int) -> np.ndarray:
+        from sklearn.model_selection import StratifiedKFold
+        from sklearn.preprocessing import TargetEncoder
+
+        found = np.zeros((len(y), len(self.many)))
         if not self.many:
-            return np.zeros((len(y), 0))
-        return self.shares.fit_transform(np.hstack([x[n] for n in self.many]), y)
+            return found
+        ids = np.hstack([x[name] for name in self.many])
+        self.shares = TargetEncoder(target_type="binary").fit(ids, y)
+        folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+        for other, own in folds.split(ids, y):
+            encoder = TargetEncoder(target_type="binary").fit(ids[other], y[other])
+            found[own] = encoder.transform(ids[own])
+        return found
 
     def __call__(self, rows: pd.DataFrame) -> np.ndarray:
         x = self.encoder.transform(rows)
@@ -251,13 +258,18 @@ def _draw_network(*parts: str) -> Callable[["optuna.Trial"], dict]:
     return draw
 
 
+def batch_size(rows: int) -> int:
+    """A power of two from 16, of which some STEPS make an epoch."""
+    return max(16, 2 ** round(np.log2(rows / STEPS)))
+
+
 def _network(split, fields, target, settings, seed, report) -> Answers:
     """models.deepfm() at its best epoch; the rate falls to zero over EPOCHS."""
     fields = in_form(fields, settings["form"], settings["intervals"])
     data = training.prepare(split, fields, target)
     fit = {
         "epochs": EPOCHS,
-        "batch_size": BATCH_SIZE,
+        "batch_size": batch_size(len(split.train)),
         "learning_rate": settings["learning_rate"],
         "decay": True,
         "patience": PATIENCE,

@@ -228,8 +228,9 @@ class Killed(BaseException):
     """Optuna leaves the trial running, as where the process is killed."""
 
 
-@pytest.mark.parametrize("at", [0, 3, 9, 11])
-@pytest.mark.parametrize("losses", [(), (0.3, 0.2, 0.1, 0.1, 0.1, 0.1)])
+@pytest.mark.parametrize(
+    ("at", "losses"), [(0, ()), (9, ()), (11, (0.3, 0.2, 0.1, 0.1, 0.1, 0.1))]
+)
 def test_a_search_interrupted_and_resumed_is_one_that_was_not(
     split, tmp_path, at, losses
 ):
