@@ -54,21 +54,32 @@ class Distinct(NamedTuple):
     refuse: Callable[..., None]
 
 
-def table(rows, columns: Iterable[Hashable] = ()) -> pd.DataFrame:
+def table(rows, columns: Iterable[Hashable]) -> pd.DataFrame:
     """Rows as a DataFrame: one already, a dict for one row, or a list of dicts.
 
-    columns: what no rows at all have. Raises ValueError for anything else.
+    columns: what is read of dicts. Each has each of them: a missing value is None.
+    Raises ValueError for anything else.
     """
     if isinstance(rows, pd.DataFrame):
         return rows
-    if isinstance(rows, Mapping):
-        return pd.DataFrame([rows])
-    if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
-        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*columns])
-    raise ValueError(
-        "Rows are a DataFrame, a dict (one row) or a list of dicts, not "
-        f"{name_of(rows)}."
-    )
+    dicts = [rows] if isinstance(rows, Mapping) else rows
+    if not (isinstance(dicts, list) and all(isinstance(d, Mapping) for d in dicts)):
+        raise ValueError(
+            "Rows are a DataFrame, a dict (one row) or a list of dicts, not "
+            f"{name_of(rows)}."
+        )
+    columns = [*columns]
+    for i, one in enumerate(dicts):
+        if missing := [column for column in columns if column not in one]:
+            raise ValueError(
+                f"Columns are missing: {missing}, in row {i}. A missing value is None."
+            )
+    return pd.DataFrame({c: _objects([one[c] for one in dicts]) for c in columns})
+
+
+def _objects(found: list) -> np.ndarray:
+    """(n,) of objects, as they are: a list stays one."""
+    return np.fromiter(found, dtype=object, count=len(found))
 
 
 def frames(rows) -> Iterable[pd.DataFrame]:
