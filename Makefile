@@ -60,6 +60,7 @@ test: $(STAMP)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	@$(PY) -c 'from helpers import datasets; print(datasets.load())'
+	@$(PY) -c 'from helpers import datasets; print("Adult:", len(datasets.adult()), "rows")'
 	$(PY) -m pytest $(TESTS) --nbval --nbval-current-env --nbval-cell-timeout 600 \
 		-n 2 --dist loadscope --no-loadscope-reorder
 
