@@ -74,7 +74,8 @@ def table(rows, columns: Iterable[Hashable]) -> pd.DataFrame:
             raise ValueError(
                 f"Columns are missing: {missing}, in row {i}. A missing value is None."
             )
-    return pd.DataFrame({c: _objects([one[c] for one in dicts]) for c in columns})
+    found = {c: _objects([one[c] for one in dicts]) for c in columns}
+    return pd.DataFrame(found, dtype=object)
 
 
 def _objects(found: list) -> np.ndarray:
