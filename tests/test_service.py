@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,9 +28,7 @@ from tests.test_predictor import ROOT, asked, built, built_full
 if keras.backend.backend() != "tensorflow":
     pytest.skip("ONNX is written on TensorFlow.", allow_module_level=True)
 pytest.importorskip("onnx")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:In the future `np.object`", "ignore:Column"
-)
+pytestmark = pytest.mark.filterwarnings("ignore:Column")  # of unknown values
 
 #: Every kind of field whose column has text as its name.
 FIELDS = {n: f for n, f in ALL.items() if n not in (7, "")}
@@ -424,6 +424,21 @@ def test_a_port_in_use_is_told_at_the_start(file, without_keras):
         done = started(file, "--port", taken.getsockname()[1])
     assert done.returncode == 1
     assert "Address already in use" in done.stderr
+
+
+def test_an_answer_is_sent_at_once_where_the_service_says_it_is(monkeypatch, capsys):
+    said = []
+
+    def run(self, sockets):
+        (listening,) = sockets
+        said.append(listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        said.append(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
+        with socket.create_connection(listening.getsockname()):
+            pass  # it listens before it runs
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    service.serve(FastAPI(), port=0)
+    assert said == [1, capsys.readouterr().out]
 
 
 def test_the_command_line_sets_the_limits(file, without_keras):
