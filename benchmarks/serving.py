@@ -3,8 +3,9 @@
     python -m benchmarks.serving [rounds] [--anew]
 
 Rows are those of Adult, and the DeepFM's weights are not trained: the time does not
-depend on them. One row is a dict, a batch a list of dicts, a table a DataFrame. In each round all take their turn, so that a busy machine slows
-all of them, and what is compared is a ratio of one round.
+depend on them. One row is a dict, a batch a list of dicts, a table a DataFrame. In each
+round all take their turn, so that a busy machine slows all of them, and what is
+compared is a ratio of one round.
 """
 
 import tempfile

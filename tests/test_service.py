@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Column")  # of unknown values
 
 #: Every kind of field whose column has text as its name.
 FIELDS = {n: f for n, f in ALL.items() if n not in (7, "")}
-BLOCKED = ("keras", "tensorflow", "jax", "torch", "onnx", "tf2onnx")
+BLOCKED = ("keras", "tensorflow", "jax", "torch", "onnx", "tf2onnx", "scipy", "sklearn")
 SITE = f"import sys\nfor name in {BLOCKED}:\n    sys.modules[name] = None\n"
 
 
