@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from helpers import probabilities, values
+from helpers import values
 
 FOLDS, BINS, PRIOR = 5, 50, 20.0  # of the AUC; PRIOR: rows that the mean counts as
 OFTEN = 20  # rows a number, on average, from which each counts for itself
@@ -96,6 +96,8 @@ class Column:
 
     def auc(self, y: np.ndarray) -> float:
         """See suggest(). y: (n,) of 0 and 1; NaN where there are too few of one."""
+        from helpers import probabilities  # with SciPy: an encoder starts without
+
         if self.odd or min(y.sum(), len(y) - y.sum()) < LEAST:
             return np.nan
         group = self._groups()

@@ -79,6 +79,7 @@ ARROWS = {
     "repair": {"probabilities", "training"},
     "sampling": {"fields", "targets", "values"},
     "serve": {"fields", "targets", "values"},
+    "service": {"fields", "kinds", "serve"},
     "shapley": set(),
     "shares": {"models", "vocabulary"},
     "sources": set(),
