@@ -19,13 +19,13 @@ from benchmarks.rivals import deepctr_columns
 from helpers import probabilities
 from helpers.contenders import (
     AS_GIVEN,
-    BATCH_SIZE,
     BOTH,
     EPOCHS,
     INTERVALS,
     PATIENCE,
     Answers,
     Contender,
+    batch_size,
     in_form,
 )
 from helpers.fields import FieldEncoder, Numeric
@@ -177,7 +177,7 @@ def _widedeep(split, fields, target, settings, seed, report) -> Answers:
         return {name: value.clone() for name, value in model.state_dict().items()}
 
     _best_epoch(
-        lambda: trainer.fit(**x, target=y, n_epochs=1, batch_size=BATCH_SIZE),
+        lambda: trainer.fit(**x, target=y, n_epochs=1, batch_size=batch_size(len(y))),
         lambda: answer(asked),
         (give, model.load_state_dict),
         target.actual(split.valid),
@@ -228,7 +228,7 @@ def _deepctr(split, fields, target, settings, seed, report) -> Answers:
         l2_reg_linear=settings["l2"],
         seed=seed,
     )
-    steps = EPOCHS * -(-len(y) // BATCH_SIZE)
+    steps = EPOCHS * -(-len(y) // batch_size(len(y)))
     rate = tf.keras.optimizers.schedules.CosineDecay(settings["learning_rate"], steps)
     model.compile(tf.keras.optimizers.Adam(rate), loss="binary_crossentropy")
 
@@ -237,7 +237,7 @@ def _deepctr(split, fields, target, settings, seed, report) -> Answers:
         return np.clip(p.astype("float64"), LEAST, 1 - LEAST)
 
     _best_epoch(
-        lambda: model.fit(x, y, BATCH_SIZE, verbose=0),
+        lambda: model.fit(x, y, batch_size(len(y)), verbose=0),
         lambda: answer(asked),
         (model.get_weights, model.set_weights),
         target.actual(split.valid),
