@@ -159,7 +159,7 @@ def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 8000) -> None:
         print(f"http://{host}:{listening.getsockname()[1]}", flush=True)
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_config=None,  # its own would close the handlers of whoever calls
             limit_concurrency=AT_ONCE,
             timeout_graceful_shutdown=5,
         )
