@@ -22,6 +22,7 @@ ALONE = 0.5  # share of rows whose value no other row has
 RARE, MOST_RARE = 5, 0.2  # rows of a rare value; share of rows above which all are rare
 FEW = 0.01  # share of missing numbers up to which they need no interval
 HEAP = 0.5  # share of rows with one and the same number
+AMONG_OTHERS, MOST_INTERVALS = 20, 5000  # intervals, where the others are few
 SKEWED = 3.0  # skewness from which a logarithm is proposed
 MANY = 100  # whole numbers from 0 or 1 without gaps: ids when there are more
 SEPARATORS = ("|", ";", ",")
@@ -254,9 +255,10 @@ def _number(column: Column) -> tuple[Field, str]:
     words.append(f"{_figure(x.min())} to {_figure(x.max())}")
     options: dict = {}
     if (heap := column.counts.max() / len(x)) > HEAP and len(column.values) > 2:
-        options = {"intervals": 50}
+        number = min(MOST_INTERVALS, int(np.ceil(AMONG_OTHERS / (1 - heap))))
+        options = {"intervals": number}
         most = x[column.codes[~column.missing] == int(column.counts.argmax())][0]
-        words.append(f"{heap:.0%} are {_figure(most)}: intervals, of which few remain")
+        words.append(f"{heap:.0%} are {_figure(most)}: intervals among the others")
     elif column.missing.mean() > FEW:
         options = {"intervals": 20}
         words.append("intervals, so that missing can be one")
