@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from helpers import probabilities, training, values
 from helpers.fields import (
@@ -223,7 +224,8 @@ def _trees(split, fields, target, settings, seed, report) -> Answers:
     )
     losses = []
     for trees in range(STEP, TREES + 1, STEP):
-        model.set_params(max_iter=trees).fit(x, y)
+        with threadpool_limits(1, user_api="openmp"):  # more only wait for each other
+            model.set_params(max_iter=trees).fit(x, y)
         p = model.predict_proba(asked)[:, 1]
         losses.append(probabilities.log_loss(p, happened))
         report(len(losses) - 1, losses[-1])
