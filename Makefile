@@ -60,6 +60,7 @@ test: $(STAMP)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	@$(PY) -c 'from helpers import datasets; print(datasets.load())'
+	@$(PY) -c 'from helpers import datasets; print("Adult:", len(datasets.adult()), "rows")'
 	$(PY) -m pytest $(TESTS) --nbval --nbval-current-env --nbval-cell-timeout 600 \
 		-n 2 --dist loadscope --no-loadscope-reorder
 
@@ -76,6 +77,7 @@ bench: $(BENCH_STAMP)
 	@$(BENCH) -m benchmarks.figures
 	@$(BENCH) -m benchmarks.clicks ml-100k $(ARGS)
 	@$(BENCH) -m benchmarks.click_tables
+	@for set in adult ml-100k; do $(BENCH) -m benchmarks.contest $$set $(ARGS) || exit 1; done
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python

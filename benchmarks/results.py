@@ -23,6 +23,8 @@ PACKAGES = (
     "myfm",
     "scikit-surprise",
     "implicit",
+    "optuna",
+    "scikit-learn",
 )
 
 

@@ -1,4 +1,4 @@
-"""MovieLens on disk to three DataFrames. Knows files, no model."""
+"""MovieLens to three DataFrames, and Adult to one. Knows files, no model."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from . import formats, sources
 from .sources import DataError, Unavailable
 
-__all__ = ["DATA", "DataError", "MovieLens", "Unavailable", "load"]
+__all__ = ["DATA", "DataError", "MovieLens", "Unavailable", "adult", "load"]
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -67,6 +67,19 @@ def load(name: str | None = None, data_dir: Path | None = None) -> MovieLens:
         f"{data_dir.name}/ and no source gave it. load('ml-1m') says why."
     )
     return data
+
+
+def adult(data_dir: Path | None = None) -> pd.DataFrame:
+    """UCI Adult ("Census Income"), fetched first where it is not on disk.
+
+    ->  32,561 rows in file order: a person each, of the US census of 1994. age, fnlwgt,
+        education_num, capital_gain, capital_loss, hours_per_week int64; the others str,
+        missing where the file has "?"; income is "<=50K" or ">50K" (dollars a year)
+
+    data_dir: as of load(). $MOVIELENS says nothing of it.
+    Raises DataError, whose message says what is wrong, where, and what to do.
+    """
+    return formats.read_adult(sources.folder("adult", Path(data_dir or DATA)))
 
 
 def _read(name: str, folder: Path) -> MovieLens:

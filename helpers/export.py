@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -45,7 +46,10 @@ def write(predictor, path: Path) -> None:
         model = together(predictor)
         specs = predictor.encoder.specs
         model([np.zeros((1, s.length or 1), s.dtype) for s in specs])  # export wants it
-        model.export(draft, format="onnx", verbose=False)
+        with warnings.catch_warnings():
+            # of NumPy, about a name that Keras looks up for tf2onnx
+            warnings.filterwarnings("ignore", "In the future `np.object`")
+            model.export(draft, format="onnx", verbose=False)
         graph = onnx.load(draft)
         entry = graph.metadata_props.add()
         entry.key, entry.value = METADATA, sealed(predictor.content())

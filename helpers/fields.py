@@ -1,6 +1,7 @@
 """DataFrame -> dict of arrays: the fields of a model, learned from training rows.
 
-The kinds of fields are in kinds.py and history.py; all are had from here.
+The kinds of fields are in kinds.py and history.py, what to make of a strange table in
+suggest.py; all are had from here.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from helpers.kinds import (
     MultiCategorical,
     Numeric,
 )
+from helpers.suggest import suggest
 from helpers.vocabulary import FIRST, PADDING, UNKNOWN
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "History",
     "MultiCategorical",
     "Numeric",
+    "suggest",
 ]
 
 KINDS = {k.kind: k for k in (Numeric, Categorical, MultiCategorical, History)}

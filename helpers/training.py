@@ -264,6 +264,21 @@ class _Scores(keras.callbacks.Callback):
             logs["val_score"] = _scores(self.valid, raw)[monitor]
 
 
+class Reporting(keras.callbacks.Callback):
+    """Calls report(epoch, score of the validation rows) at the end of each epoch.
+
+    Epochs count from 0. What report() raises ends the training.
+    """
+
+    def __init__(self, report: Callable[[int, float], None]):
+        super().__init__()
+        self.report = report
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Report."""
+        self.report(epoch, logs["val_score"])
+
+
 def _check_finite(found, what: str, epoch: int) -> None:
     if not np.isfinite(found).all():
         raise Diverged(

@@ -54,21 +54,32 @@ class Distinct(NamedTuple):
     refuse: Callable[..., None]
 
 
-def table(rows, columns: Iterable[Hashable] = ()) -> pd.DataFrame:
+def table(rows, columns: Iterable[Hashable]) -> pd.DataFrame:
     """Rows as a DataFrame: one already, a dict for one row, or a list of dicts.
 
-    columns: what no rows at all have. Raises ValueError for anything else.
+    columns: what is read of dicts. Each has each of them: a missing value is None.
+    Raises ValueError for anything else.
     """
     if isinstance(rows, pd.DataFrame):
         return rows
-    if isinstance(rows, Mapping):
-        return pd.DataFrame([rows])
-    if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
-        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*columns])
-    raise ValueError(
-        "Rows are a DataFrame, a dict (one row) or a list of dicts, not "
-        f"{name_of(rows)}."
-    )
+    dicts = [rows] if isinstance(rows, Mapping) else rows
+    if not (isinstance(dicts, list) and all(isinstance(d, Mapping) for d in dicts)):
+        raise ValueError(
+            "Rows are a DataFrame, a dict (one row) or a list of dicts, not "
+            f"{name_of(rows)}."
+        )
+    columns = [*columns]
+    for i, one in enumerate(dicts):
+        if missing := [column for column in columns if column not in one]:
+            raise ValueError(
+                f"Columns are missing: {missing}, in row {i}. A missing value is None."
+            )
+    found = np.empty((len(columns), len(dicts)), dtype=object)
+    for line, column in zip(found, columns, strict=True):
+        for i, one in enumerate(dicts):
+            line[i] = one[column]
+    names = pd.Index(columns, dtype=object, tupleize_cols=False)
+    return pd.DataFrame(found.T, columns=names, dtype=object)
 
 
 def frames(rows) -> Iterable[pd.DataFrame]:
@@ -92,10 +103,12 @@ def check_columns(rows: pd.DataFrame, columns: Iterable[Hashable]) -> None:
         elif isinstance(rows, Mapping):
             advice = " One row is pd.DataFrame([row])."
         raise ValueError(f"Rows are a DataFrame, not {name_of(rows)}.{advice}")
-    there = [*rows.columns]
+    there = rows.columns.tolist()
     columns = [*dict.fromkeys(columns)]
     if missing := [name for name in columns if name not in there]:
         raise ValueError(f"Columns are missing: {missing}; there are {there}.")
+    if rows.columns.is_unique:
+        return
     if twice := [name for name in columns if there.count(name) > 1]:
         raise ValueError(
             f"Columns are there more than once: {twice}. Rename or drop the others."
@@ -138,17 +151,18 @@ def distinct(column: pd.Series, refuse_rows: Callable[..., None] | None = None):
 
 def _coded(column: pd.Series, refuse_rows, in_list: bool) -> tuple[np.ndarray, list]:
     """Codes and canonical values of a column. Raises ValueError for what is none."""
+    array = column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
     try:
-        codes, found = pd.factorize(column)
+        codes, found = pd.factorize(array)
     except (TypeError, NotImplementedError):  # of what cannot be hashed: a list, a dict
         odd = np.array([not _can_be_hashed(value) for value in column], dtype=bool)
         if odd.any():
             refuse_rows(odd, *_advice(column[odd].iloc[0], in_list))
-        codes, found = pd.factorize(column.astype(object))
+        codes, found = pd.factorize(column.to_numpy(object))
     found = listed(found, column.dtype)
     values = [canonical(value) for value in found]
-    odd = np.array([value is None for value in values], dtype=bool)
-    if odd.any():
+    if None in values:
+        odd = np.array([value is None for value in values])
         first = found[int(odd.argmax())]
         refuse_rows((codes >= 0) & odd[codes], *_advice(first, in_list))
     return codes, values
@@ -176,11 +190,12 @@ def check_one_kind(
 
     known: the kind of values that `where` holds, or None for that of the first value.
     """
-    kinds = np.array([kind_of(value) for value in found.values])
-    wanted = known or (kinds[0] if len(kinds) else None)
-    other = kinds != wanted
-    if not other.any():
+    kinds = [kind_of(value) for value in found.values]
+    wanted = known or (kinds[0] if kinds else None)
+    if kinds.count(wanted) == len(kinds):
         return
+    kinds = np.array(kinds)
+    other = kinds != wanted
     if known:
         what = f"does not hold {known}, as {where} does,"
     else:
@@ -240,16 +255,16 @@ def numbers(column: pd.Series, dates: bool = False) -> np.ndarray:
     Raises ValueError, naming column, value and rows, for anything else, and for numbers
     that 32 bits cannot hold.
     """
-    missing = column.isna().to_numpy(bool)
     if dates:
-        return _days(column, missing)
+        return _days(column, column.isna().to_numpy(bool))
     if column.dtype == np.float64 or (
         isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub"
     ):
         found = column.to_numpy("float64")
+        missing = np.isnan(found)
     else:
         codes, values = _coded(column, partial(refuse, column), False)
-        found = np.append(_as_floats(values), np.nan)[codes]
+        found, missing = np.append(_as_floats(values), np.nan)[codes], codes < 0
     with np.errstate(over="ignore", invalid="ignore"):
         unusable = ~np.isfinite(found.astype("float32")) & ~missing
     refuse(column, unusable, "is no finite number")

@@ -21,7 +21,9 @@ from sections import as_a_reader, cells_of
 from helpers import (
     best,
     checks,
+    columns,
     comparisons,
+    contest,
     datasets,
     explain,
     explorer,
@@ -40,6 +42,7 @@ from helpers import (
     sampling,
     shapley,
     splits,
+    suggest,
     targets,
     terms,
     training,
@@ -103,11 +106,16 @@ FROM_MEAN = (*SHARED_OUT, "From the mean to the prediction")
 VALUES = (*SHARED_OUT, "Down to a single value")
 VARIANCE = (*SHARED_OUT, "Which terms carry the predictions")
 PANEL = (*SHARED_OUT, "Play with it")
+TEN_LINES = ("10", "Ten lines")
+STRANGE = (*TEN_LINES, "What is in the table?")
+IN_FORMS = ("10", "Numbers in their forms")
+CONTEST = ("10", "An honest contest")
 
 # The first section with a bug -> those before it, run without the bug, once for all.
 THREE = ("05", "Three parts, one sum")
 AFTER = {TRAINED[:2]: THREE, CONTRIBUTIONS[:2]: THREE, KERAS[:2]: LOOP}
 AFTER[SUM[:2]] = ("09", "A prediction")
+AFTER[IN_FORMS], AFTER[CONTEST] = STRANGE, (*STRANGE, IN_FORMS[1])
 
 BUGS = (
     Bug(
@@ -692,6 +700,54 @@ BUGS = (
         "(whole - own)",
         "whole",
         OWN_LIST,
+    ),
+    Bug(
+        "the encoder is fitted anew to the rows that are asked",
+        predictor.Predictor,
+        "predict",
+        "x = self.encoder.transform(table)",
+        "x = self.encoder.fit(table).transform(table)",
+        TEN_LINES,
+    ),
+    Bug(
+        "the target is left among the fields",
+        suggest,
+        "_gives_away",
+        "auc >= GIVES_AWAY",
+        "auc > 1",
+        STRANGE,
+    ),
+    Bug(
+        "a value's own row has a part in its score",
+        columns.Column,
+        "auc",
+        "other, own = fold != number, fold == number",
+        "other, own = fold >= 0, fold == number",
+        STRANGE,
+    ),
+    Bug(
+        "a missing number is an unknown one",
+        kinds.Numeric,
+        "_interval",
+        "if self.missing_ else UNKNOWN",
+        "if not self.missing_ else UNKNOWN",
+        IN_FORMS,
+    ),
+    Bug(
+        "test rows in the search",
+        contest,
+        "search",
+        "Split(split.train, split.valid, split.test.iloc[:0])",
+        "Split(split.train, split.test, split.test.iloc[:0])",
+        CONTEST,
+    ),
+    Bug(
+        "a search that is taken up draws as it did at its start",
+        contest,
+        "search",
+        "[seed, done]",
+        "[seed, 0]",
+        CONTEST,
     ),
 )
 

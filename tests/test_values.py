@@ -472,15 +472,30 @@ def test_frames_are_one_table_or_several():
 
 
 def test_a_table_is_made_of_a_dict_or_a_list_of_dicts():
-    assert values.table({"a": [1, 2], "b": 3}).to_dict("list") == {
-        "a": [[1, 2]],
-        "b": [3],
-    }
-    assert values.table([{"a": 1}, {"a": 2}]).a.tolist() == [1, 2]
+    one = {"a": [1, 2], "b": 3, "c": 4}
+    assert values.table(one, ["a", "b"]).to_dict("list") == {"a": [[1, 2]], "b": [3]}
+    assert values.table([{"a": 1}, {"a": 2}], ["a"]).a.tolist() == [1, 2]
     assert [*values.table([], ["a"]).columns] == ["a"]
+    frame = pd.DataFrame(one)
+    assert values.table(frame, ["a"]) is frame
     for odd in (None, "a", [1], pd.Series([1])):
         with pytest.raises(ValueError, match="a dict"):
-            values.table(odd)
+            values.table(odd, ["a"])
+
+
+@pytest.mark.parametrize("value", [(1, 2), np.array([1, 2]), {1}, None, np.float32(1)])
+def test_a_dict_holds_what_a_cell_of_a_table_holds(value):
+    (found,) = values.table([{"a": value}], ["a"]).a
+    assert found is value
+
+
+def test_each_dict_has_each_column():
+    rows = [{"a": None, "b": 1, "c": 2}, {"b": 1}]
+    words = r"Columns are missing: \['a', 'c'\], in row 1\. A missing value is None"
+    with pytest.raises(ValueError, match=words):
+        values.table(rows, ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"missing: \['a', 'c'\], in row 0"):
+        values.table(rows[1], ["a", "b", "c"])
 
 
 def test_every_row_of_another_kind_than_training_had_is_counted():

@@ -1,6 +1,7 @@
 """Measure the bounds of the course: rerun notebooks with five seeds, keep mean and sd.
 
     python tools/measure_bounds.py ml-100k 02 03      # these notebooks, seeds 0-4
+    python tools/measure_bounds.py adult 10           # of another table
 
 Every `checks.within(claim, value, bounds[key])` of a notebook is a measurement, which
 the check itself writes down. This runs the notebook once a seed, in a fresh kernel, up
@@ -71,7 +72,7 @@ def measure(path: Path, dataset: str, seed: int) -> dict[str, tuple[float, float
 def main() -> None:
     """Measure the notebooks named on the command line and write the bounds file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", choices=("ml-1m", "ml-100k"))
+    parser.add_argument("dataset", choices=("ml-1m", "ml-100k", "adult"))
     parser.add_argument("notebooks", nargs="+", help="numbers, such as 02 05")
     arguments = parser.parse_args()
     for number in arguments.notebooks:

@@ -1,0 +1,185 @@
+"""Adult: pytorch-widedeep and DeepCTR, searched as ours are, on the same rows.
+
+    python -m benchmarks.tables [contender ...] [--anew]
+
+Rows, fields, splits, number of trials and rule are those of contest.py, so that its
+scores and these stand beside each other. On each split settings are searched on the
+training rows and chosen by the validation rows; what was chosen is asked about the test
+rows once. With names only those are measured, and the others keep what they have. A
+search that was stopped goes on after its last trial.
+
+Beside it the job of a first day, from three CSV files to the scores of the test rows,
+with the defaults of ours and of pytorch-widedeep: lines of code of jobs/, scores, and
+seconds from start to end.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import contest as ours
+from benchmarks import results, table_rivals, trials
+from helpers import contest, splits
+from helpers.fields import FieldEncoder
+from helpers.targets import Clicks
+
+ADULT = ours.ADULT
+TARGET, FIELDS = ours.TARGETS[ADULT], ours.FIELDS[ADULT]
+CONTENDERS = table_rivals.CONTENDERS
+#: PyTorch and TensorFlow do not get on in one process.
+BACKENDS = {"pytorch-widedeep": "jax", "widedeep": "jax"}
+JOBS = Path(__file__).resolve().parent / "jobs"
+FIRST_DAYS = ("ours", "widedeep")
+
+
+def run(name: str, seed: int) -> dict:
+    """As contest.run(), of a rival."""
+    split = splits.random_rows(ours.rows_of(ADULT), seed)
+    target = Clicks(TARGET).fit(split.train)
+    contender, about = CONTENDERS[name], (split, FIELDS, target)
+    study = contest.search(
+        f"{name}, split {seed}",
+        contender,
+        *about,
+        trials=ours.TRIALS,
+        seed=seed,
+        path=database(),
+    )
+    start = time.perf_counter()
+    settings, answers = contest.chosen(contender, study, *about, seed)
+    seconds = time.perf_counter() - start
+    p = answers(split.test.drop(columns=TARGET))
+    return {
+        "scores": target.scores(p, target.actual(split.test)),
+        "valid": study.best_value,
+        "settings": settings,
+        "pruned": sum(t.state.name == "PRUNED" for t in study.trials),
+        "seconds": contest.seconds(study),
+        "seconds_of_chosen": seconds,
+    }
+
+
+def database() -> Path:
+    """Where searches are kept that were not finished: for the rivals as they are."""
+    code = hashlib.sha256(Path(table_rivals.__file__).read_bytes()).hexdigest()
+    beside = ours.database(ADULT)
+    return beside.with_name(f"{beside.stem}_{code[:12]}.db")
+
+
+def measure(name: str, alone: Callable) -> dict:
+    """All splits of one rival, as contest.measure(). alone: Trials.alone."""
+    with _backend(name):
+        return ours.measure(name, ADULT, lambda _, *args: alone(run, args[0], args[2]))
+
+
+@contextmanager
+def _backend(name: str) -> Iterator[None]:
+    """Processes that start meanwhile have the backend that goes with a contender."""
+    before = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = BACKENDS.get(name, "tensorflow")
+    try:
+        yield
+    finally:
+        os.environ.pop("KERAS_BACKEND")
+        if before is not None:
+            os.environ["KERAS_BACKEND"] = before
+
+
+# The job of a first day
+
+
+def lines_of(source: str) -> int:
+    """Lines that hold code: no blank ones, no comments, not the docstring."""
+    tree = ast.parse(source)
+    if ast.get_docstring(tree) is not None:
+        tree.body.pop(0)
+    held = {
+        line for node in tree.body for line in range(node.lineno, node.end_lineno + 1)
+    }
+    written = source.splitlines()
+    return sum(bool(written[n - 1].split("#")[0].strip()) for n in held)
+
+
+def job(name: str, seed: int) -> dict:
+    """Run one of jobs/ in a process of its own: scores and seconds, start included."""
+    parts = splits.random_rows(ours.rows_of(ADULT), seed)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{part}.csv" for part in parts._fields]
+        for path, rows in zip(paths, parts, strict=True):
+            rows[[*FieldEncoder(FIELDS).columns, TARGET]].to_csv(path, index=False)
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, JOBS / f"{name}.py", *paths],
+            env=os.environ | {"PYTHONPATH": str(JOBS.parent.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr[-3000:]}")
+    return {"scores": json.loads(done.stdout.splitlines()[-1]), "seconds": seconds}
+
+
+def first_day(name: str, alone: Callable) -> dict:
+    """Lines, and scores and seconds on all splits, of one of jobs/."""
+    with _backend(name):
+        found = [alone(job, name, seed) for seed in ours.SEEDS]
+    scores = {}
+    for score in ("log loss", "AUC"):
+        values = [one["scores"][score] for one in found]
+        mean, sd = statistics.mean(values), statistics.stdev(values)
+        scores[score] = {"values": values, "mean": mean, "sd": sd}
+    return {
+        "lines": lines_of((JOBS / f"{name}.py").read_text("utf-8")),
+        "scores": scores,
+        "seconds": statistics.median(one["seconds"] for one in found),
+    }
+
+
+def main(*names: str) -> None:
+    """Measure by name, keep what was found after each, print a line for each."""
+    every_name = [*FIRST_DAYS, *CONTENDERS]
+    if unknown := {*names} - {*every_name}:
+        raise SystemExit(f"Unknown: {unknown}. There are: {every_name}.")
+    kept = results.read("tables", ADULT)
+    figures = kept["figures"] if kept and names else {}
+    if trials.ANEW in sys.argv:
+        database().unlink(missing_ok=True)
+    names = names or (*every_name,)
+    alone = trials.Trials("tables", ADULT, len(names) * len(ours.SEEDS)).alone
+    for name in names:
+        if name in FIRST_DAYS:
+            figures[f"first day, {name}"] = first_day(name, alone)
+        else:
+            figures[name] = measure(name, alone)
+        how = {"seeds": ours.SEEDS, "trials": ours.TRIALS}
+        out = results.write("tables", ADULT, figures, **how)
+    print(*lines(figures), out, sep="\n")
+
+
+def lines(figures: dict) -> list[str]:
+    """A line a name: means over the splits."""
+    found = []
+    for name, one in figures.items():
+        if "lines" not in one:
+            found.append(ours.line(name, one))
+            continue
+        means = " / ".join(f"{score['mean']:.4f}" for score in one["scores"].values())
+        found.append(
+            f"{name:20} {means}   {one['lines']} lines, {one['seconds']:.0f} s in all"
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main(*trials.words())
