@@ -99,6 +99,18 @@ def test_a_row_may_be_a_dict_and_rows_a_list_of_dicts_or_none(scorer):
         assert scorer.predict(none).name == "rating"
 
 
+@pytest.mark.parametrize("number", [1, 39, 40, 41, 95])
+def test_many_rows_are_shared_among_threads_and_come_back_in_order(
+    scorer, monkeypatch, number
+):
+    monkeypatch.setattr(serve, "AT_ONCE", 20)
+    rows = pd.concat([asked()] * 3).head(number)
+    expected = scorer.predict(asked()).to_numpy()
+    found = scorer.predict(rows)
+    np.testing.assert_allclose(found, np.tile(expected, 3)[:number], atol=1e-6)
+    assert [*found.index] == [*rows.index]
+
+
 def test_rows_that_cannot_be_used_are_refused_as_the_predictor_refuses_them(
     scorer, predictors
 ):
