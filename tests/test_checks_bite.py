@@ -118,7 +118,7 @@ THREE = ("05", "Three parts, one sum")
 AFTER = {TRAINED[:2]: THREE, CONTRIBUTIONS[:2]: THREE, KERAS[:2]: LOOP}
 AFTER[SUM[:2]] = ("09", "A prediction")
 AFTER[IN_FORMS], AFTER[CONTEST] = STRANGE, (*STRANGE, IN_FORMS[1])
-AFTER[OUT] = TEN_LINES
+AFTER[OUT] = AFTER[CONTEST]
 
 BUGS = (
     Bug(
@@ -769,11 +769,11 @@ BUGS = (
         OUT,
     ),
     Bug(
-        "the encoder is fitted anew at serving",
-        serve.Scorer,
-        "predict",
-        "x = self.encoder.transform(table)",
-        "x = self.encoder.fit(table).transform(table)",
+        "a number is centred by the rows that are asked",
+        kinds.Numeric,
+        "encode",
+        "x - self.mean_",
+        "x - np.nanmean(x)",
         OUT,
     ),
     Bug(
