@@ -83,6 +83,16 @@ def test_it_answers_the_same_where_there_is_no_keras(predictors, folder):
         np.testing.assert_allclose(found, expected, atol=1e-5 * scale, err_msg=name)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_sum_over_fields_is_left_in_the_file(predictors, folder, name):
+    nodes = onnx.load(folder / f"{name}.onnx").graph.node
+    of_parts = ("first_order", "second_order")
+    sums = [n.name for n in nodes if n.op_type == "ReduceSum"]
+    assert not [s for s in sums if any(f"/{part}" in s for part in of_parts)]
+    lists = {"genres", "genres_mean", "tags", ""} & {*predictors[name].encoder.names}
+    assert bool(sums) >= bool(lists)  # those over a list of any length stay
+
+
 @pytest.fixture(scope="module")
 def scorer(folder) -> Scorer:
     return Scorer(folder / "full.onnx")

@@ -8,26 +8,23 @@ import pandas as pd
 import pytest
 
 from benchmarks import serving, turns
-from helpers.fields import Categorical, Numeric
-
-ROWS = pd.DataFrame(
-    {
-        "age": [20, 30, 40],
-        "job": ["clerk", None, "baker"],
-        "income": ["<=50K", ">50K", "<=50K"],
-    }
-)
-
-
-def test_text_is_a_category_and_a_number_is_one():
-    found = serving.fields_of(ROWS)
-    assert found == {"age": Numeric(), "job": Categorical(missing="value")}
-    assert serving.with_target(ROWS).income.tolist() == [0, 1, 0]
+from helpers.fields import FieldEncoder, Numeric
 
 
 def test_rows_are_dicts_as_json_has_them():
-    found = serving.as_dicts(ROWS[["age", "job"]])
-    assert found[1] == {"age": 30, "job": None}
+    rows = pd.DataFrame({"age": [20, 30], "job": ["clerk", None]})
+    assert serving.as_dicts(rows)[1] == {"age": 30, "job": None}
+
+
+def test_the_model_knows_the_fields_of_adult():
+    rows = {name: ["a", "b"] for name in FieldEncoder(serving.FIELDS).columns}
+    numbers = [n for n, f in serving.FIELDS.items() if isinstance(f, Numeric)]
+    rows = pd.DataFrame(
+        rows | dict.fromkeys(numbers, [1, 2]) | {serving.TARGET: [0, 1]}
+    )
+    found = serving.predictor(rows)
+    assert found.encoder.names == [*serving.FIELDS]
+    assert found.predict(rows).shape == (2,)
 
 
 class Asked:
