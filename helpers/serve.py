@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ FORMAT = 1
 SEAL = "seal"  # entry of what a predictor is that tells whether the rest is unchanged
 METADATA = "deepfm.predictor"  # entry of the file that holds fields and target
 INPUT = "field_{}"  # name of an input, by the place of its field
+AT_ONCE = 1024  # rows: what the network makes of them stays in a core's cache
 
 
 class Scorer:
@@ -30,9 +32,11 @@ class Scorer:
         path = Path(path).expanduser()
         if not path.is_file():
             raise ValueError(f"{path} is missing.")
+        how = onnxruntime.SessionOptions()
+        how.intra_op_num_threads = 1  # predict() shares rows, not products, among cores
         try:
             self._session = onnxruntime.InferenceSession(
-                path, providers=["CPUExecutionProvider"]
+                path, how, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has one for each thing that is wrong
             raise ValueError(f"{path} is no ONNX file, or damaged: {error}") from error
@@ -51,12 +55,25 @@ class Scorer:
         """
         table = values.table(rows, self.encoder.columns)
         x = self.encoder.transform(table)
-        feed = {INPUT.format(i): array for i, array in enumerate(x.values())}
-        answers = np.zeros(0)
-        if len(table):
-            (raw,) = self._session.run(None, feed)
-            answers = self.target.answer(raw).mean(axis=1)
+        parts = [
+            {
+                INPUT.format(i): array[at : at + AT_ONCE]
+                for i, array in enumerate(x.values())
+            }
+            for at in range(0, len(table), AT_ONCE)
+        ]
+        if len(parts) > 1:
+            with ThreadPoolExecutor() as threads:
+                raw = [*threads.map(self._raw, parts)]
+        else:
+            raw = [*map(self._raw, parts)]
+        answers = [self.target.answer(part).mean(axis=1) for part in raw]
+        answers = np.concatenate([np.zeros(0), *answers])
         return pd.Series(answers, table.index, name=self.target.column)
+
+    def _raw(self, feed: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(n, models), of encoded rows."""
+        return self._session.run(None, feed)[0]
 
 
 def sealed(content: Mapping) -> str:

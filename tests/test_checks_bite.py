@@ -40,6 +40,7 @@ from helpers import (
     recommend,
     repair,
     sampling,
+    serve,
     shapley,
     splits,
     suggest,
@@ -110,12 +111,14 @@ TEN_LINES = ("10", "Ten lines")
 STRANGE = (*TEN_LINES, "What is in the table?")
 IN_FORMS = ("10", "Numbers in their forms")
 CONTEST = ("10", "An honest contest")
+OUT = ("10", "Out of the notebook")
 
 # The first section with a bug -> those before it, run without the bug, once for all.
 THREE = ("05", "Three parts, one sum")
 AFTER = {TRAINED[:2]: THREE, CONTRIBUTIONS[:2]: THREE, KERAS[:2]: LOOP}
 AFTER[SUM[:2]] = ("09", "A prediction")
 AFTER[IN_FORMS], AFTER[CONTEST] = STRANGE, (*STRANGE, IN_FORMS[1])
+AFTER[OUT] = AFTER[CONTEST]
 
 BUGS = (
     Bug(
@@ -748,6 +751,38 @@ BUGS = (
         "[seed, done]",
         "[seed, 0]",
         CONTEST,
+    ),
+    Bug(
+        "a reloaded predictor has the weights of its start",
+        predictor.Predictor,
+        "_rebuilt",
+        "models.set_weights(model, own)",
+        "model",
+        OUT,
+    ),
+    Bug(
+        "an unknown value counts as none",
+        vocabulary,
+        "ids",
+        "vocabulary.get(v, UNKNOWN)",
+        "vocabulary.get(v, 0)",
+        OUT,
+    ),
+    Bug(
+        "a number is centred by the rows that are asked",
+        kinds.Numeric,
+        "encode",
+        "x - self.mean_",
+        "x - np.nanmean(x)",
+        OUT,
+    ),
+    Bug(
+        "log-odds are served as probabilities",
+        serve.Scorer,
+        "predict",
+        "self.target.answer(part)",
+        "part",
+        OUT,
     ),
 )
 

@@ -83,6 +83,16 @@ def test_it_answers_the_same_where_there_is_no_keras(predictors, folder):
         np.testing.assert_allclose(found, expected, atol=1e-5 * scale, err_msg=name)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_sum_over_fields_is_left_in_the_file(predictors, folder, name):
+    nodes = onnx.load(folder / f"{name}.onnx").graph.node
+    of_parts = ("first_order", "second_order")
+    sums = [n.name for n in nodes if n.op_type == "ReduceSum"]
+    assert not [s for s in sums if any(f"/{part}" in s for part in of_parts)]
+    lists = {"genres", "genres_mean", "tags", ""} & {*predictors[name].encoder.names}
+    assert bool(sums) >= bool(lists)  # those over a list of any length stay
+
+
 @pytest.fixture(scope="module")
 def scorer(folder) -> Scorer:
     return Scorer(folder / "full.onnx")
@@ -97,6 +107,18 @@ def test_a_row_may_be_a_dict_and_rows_a_list_of_dicts_or_none(scorer):
     for none in ([], rows.head(0)):
         assert scorer.predict(none).tolist() == []
         assert scorer.predict(none).name == "rating"
+
+
+@pytest.mark.parametrize("number", [1, 39, 40, 41, 95])
+def test_many_rows_are_shared_among_threads_and_come_back_in_order(
+    scorer, monkeypatch, number
+):
+    monkeypatch.setattr(serve, "AT_ONCE", 20)
+    rows = pd.concat([asked()] * 3).head(number)
+    expected = scorer.predict(asked()).to_numpy()
+    found = scorer.predict(rows)
+    np.testing.assert_allclose(found, np.tile(expected, 3)[:number], atol=1e-6)
+    assert [*found.index] == [*rows.index]
 
 
 def test_rows_that_cannot_be_used_are_refused_as_the_predictor_refuses_them(
