@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from helpers import values
 
-try:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-except ModuleNotFoundError:  # all but Parquet() works without
-    pa = pq = None
+NOTHING, TEXT, NUMBERS = "nothing", "text", "numbers"
 
 
 class Group(NamedTuple):
@@ -48,15 +46,10 @@ class Parquet:
     their number in the file as index, and errors name file and row group.
 
     Raises ValueError for no files, a file that is none of Parquet, missing columns, and
-    a column that holds another kind of thing in one file than in the first;
-    ModuleNotFoundError where pyarrow is not installed.
+    a column that holds another kind of thing in one file than in the first.
     """
 
     def __init__(self, path: str | Path, columns: Iterable[Hashable] | None = None):
-        if pa is None:
-            raise ModuleNotFoundError(
-                "Parquet files need pyarrow: pip install -r requirements-scale.txt"
-            )
         self.path = Path(path)
         paths = _paths(self.path)
         self._footers = {path: _footer(path) for path in paths}
@@ -81,7 +74,9 @@ class Parquet:
         group = self.groups[number]
         footer = self._footers[group.path]
         schema = footer.schema.to_arrow_schema()
-        text = [name for name in self.columns if _holds(schema.field(name).type) == TEXT]
+        text = [
+            name for name in self.columns if _holds(schema.field(name).type) == TEXT
+        ]
         how = {"read_dictionary": text, "page_checksum_verification": True}
         try:
             with pq.ParquetFile(group.path, metadata=footer, **how) as file:
@@ -122,9 +117,6 @@ class Parquet:
                         f"Column {name!r} holds {held[1]} in {path.name} and {held[0]} "
                         f"in {first.name}. Make all files alike."
                     )
-
-
-NOTHING, TEXT, NUMBERS = "nothing", "text", "numbers"
 
 
 def _holds(kind) -> str:

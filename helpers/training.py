@@ -258,9 +258,7 @@ def _pieces(
         check_fields(model, x)
         return _inputs_of(model, x), y
 
-    return feeding.Pieces(
-        piece, train.n_pieces, train.n_rows, batch_size, buffer, seed
-    )
+    return feeding.Pieces(piece, train.n_pieces, train.n_rows, batch_size, buffer, seed)
 
 
 def _drawn(train: Encoded, beside: Encoded, seed: int) -> feeding.Drawn:
