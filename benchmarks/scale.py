@@ -187,15 +187,13 @@ def epochs(model, rows) -> list[float]:
 
     from helpers import training
 
-    times = []
+    begun, ended = [], []
     clock = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: times.append(-time.perf_counter()),
-        on_epoch_end=lambda epoch, logs: times.append(
-            times.pop() + time.perf_counter()
-        ),
+        on_epoch_begin=lambda epoch, logs: begun.append(time.perf_counter()),
+        on_epoch_end=lambda epoch, logs: ended.append(time.perf_counter()),
     )
     training.fit(model, rows, epochs=SPEED_EPOCHS, callbacks=[clock], **FIT)
-    return times
+    return [end - begin for begin, end in zip(begun, ended, strict=True)]
 
 
 def compare_speed(alone: Callable) -> dict:

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import keras
@@ -158,7 +159,7 @@ def shuffled(
 
 
 class Pieces(keras.utils.PyDataset):
-    """Batches out of pieces that are read when they are needed, in a new order an epoch.
+    """Batches out of pieces that are read when needed, in a new order each epoch.
 
     piece: number -> x, name -> (m, L), and y, (m, 1); all pieces together have `rows`
     size: rows of a batch; the last batch of an epoch has what is left
@@ -207,7 +208,7 @@ class Pieces(keras.utils.PyDataset):
         self.begin(self.epoch + 1)
 
     def chunks(self) -> Iterator[tuple]:
-        """The rows of the epoch in parts: x, y, and an order, a whole number of batches.
+        """The rows of the epoch in parts: x, y, and an order of whole batches.
 
         Rows that fill no batch go into the next part; the last has all that is left.
         """
@@ -272,7 +273,7 @@ def streamed(pieces: Pieces) -> dict:
     """
     callbacks = [Begin(pieces)]
     if keras.backend.backend() != "tensorflow":
-        return {"x": pieces, "callbacks": callbacks}
+        return {"x": pieces, "callbacks": callbacks, "pieces": pieces}
     import tensorflow as tf
 
     def spec(array):
@@ -297,4 +298,16 @@ def streamed(pieces: Pieces) -> dict:
     data = tf.data.Dataset.from_generator(pieces.ahead, output_signature=signature)
     data = data.flat_map(batches).prefetch(READY)
     data = data.apply(tf.data.experimental.assert_cardinality(len(pieces)))
-    return {"x": data.with_options(options), "callbacks": callbacks}
+    data = data.with_options(options)
+    return {"x": data, "callbacks": callbacks, "pieces": pieces}
+
+
+@contextmanager
+def first_cause(feed: Mapping) -> Iterator[None]:
+    """Where a piece could not be made, raise what says why, not what came of it."""
+    try:
+        yield
+    except Exception:
+        if (pieces := feed.get("pieces")) and pieces.failed:
+            raise pieces.failed from None
+        raise

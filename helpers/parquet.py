@@ -83,8 +83,8 @@ class Parquet:
                 table = file.read_row_group(group.number, self.columns)
         except (OSError, pa.ArrowException) as error:
             raise ValueError(
-                f"{group.where}, cannot be read: {error}. It is damaged, or was changed "
-                "since it was opened."
+                f"{group.where}, cannot be read: {error}. It is damaged, or was "
+                "changed since it was opened."
             ) from error
         index = pd.RangeIndex(group.first, group.first + group.rows)
         rows = {name: _series(table[name], index) for name in self.columns}

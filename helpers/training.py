@@ -189,22 +189,11 @@ def fit(
     for rows in (train, valid) if valid is not None else (train,):
         _check(model, rows)
     target = train.target
-    rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
-    drawn = None
+    feed = _feed(model, train, batch_size, buffer, seed)
     if target.negatives:
-        for rows in (train, valid):
-            if isinstance(rows, Streamed):
-                raise ValueError(
-                    "Items are drawn beside rows that are all in memory: read the "
-                    "files into a DataFrame."
-                )
-        drawn = _drawn(train, train, seed)
-        drawn = drawn._replace(fields=_read_by(model, drawn.fields))
         valid = valid and _with_drawn(train, valid)
-    if decay:
-        number = train.n_rows * (1 + target.negatives)
-        steps = epochs * math.ceil(number / batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    steps = epochs * math.ceil(train.n_rows * (1 + target.negatives) / batch_size)
+    rate = _rate(learning_rate, steps if decay else None)
     loss, metric, how = LOSSES[target.loss]
     model.compile(
         optimizer(rate),
@@ -215,50 +204,71 @@ def fit(
     _seed_dropout(model, seed)
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []
-    pieces = None
-    if isinstance(train, Streamed):
-        pieces = _pieces(model, train, batch_size, buffer, seed)
-        feed = feeding.streamed(pieces)
-    else:
-        x = _inputs_of(model, train.x)
-        feed = feeding.shuffled(x, train.y, batch_size, seed, drawn)
     try:
-        model.fit(
-            feed["x"],
-            shuffle=False,  # the feed has shuffled them
-            epochs=epochs,
-            callbacks=[
-                *feed["callbacks"],
-                _Scores(target, valid),
-                line,
-                *best,
-                *callbacks,
-            ],
-            verbose=0,
-        )
+        with feeding.first_cause(feed):
+            model.fit(
+                feed["x"],
+                shuffle=False,  # the feed has shuffled them
+                epochs=epochs,
+                callbacks=[
+                    *feed["callbacks"],
+                    _Scores(target, valid),
+                    line,
+                    *best,
+                    *callbacks,
+                ],
+                verbose=0,
+            )
     except (Diverged, KeyboardInterrupt):
         if best and best[0].best_weights is not None:
             model.set_weights(best[0].best_weights)
-        raise
-    except Exception:
-        if pieces and pieces.failed:  # the backend's words say less
-            raise pieces.failed from None
         raise
     model.fingerprint = train.encoder and train.encoder.fingerprint
     return line.curves()
 
 
-def _pieces(
-    model: keras.Model, train: Streamed, batch_size: int, buffer: int, seed: int
-) -> feeding.Pieces:
-    """The pieces of files for a model; each is checked as it comes."""
+def _rate(
+    learning_rate: float, steps: int | None
+) -> float | keras.optimizers.schedules.CosineDecay:
+    """The rate, which falls to zero over `steps`, or stays where they are None."""
+    if steps is None:
+        return learning_rate
+    return keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+
+
+def _feed(
+    model: keras.Model,
+    train: Encoded | Streamed,
+    batch_size: int,
+    buffer: int,
+    seed: int,
+) -> dict:
+    """What Model.fit takes of the training rows."""
+    if isinstance(train, Streamed):
+        pieces = _pieces(model, train)
+        count, rows = train.n_pieces, train.n_rows
+        return feeding.streamed(
+            feeding.Pieces(pieces, count, rows, batch_size, buffer, seed)
+        )
+    drawn = None
+    if train.target.negatives:
+        drawn = _drawn(train, train, seed)
+        drawn = drawn._replace(fields=_read_by(model, drawn.fields))
+    x = _inputs_of(model, train.x)
+    return feeding.shuffled(x, train.y, batch_size, seed, drawn)
+
+
+def _pieces(model: keras.Model, train: Streamed) -> Callable[[int], tuple]:
+    """Number -> what the model reads of a piece, and y. Each is checked as it comes."""
+    if train.target.negatives:
+        _refuse_files(train)
 
     def piece(number: int) -> tuple:
         x, y = train.piece(number)
         check_fields(model, x)
         return _inputs_of(model, x), y
 
-    return feeding.Pieces(piece, train.n_pieces, train.n_rows, batch_size, buffer, seed)
+    return piece
 
 
 def _drawn(train: Encoded, beside: Encoded, seed: int) -> feeding.Drawn:
@@ -271,8 +281,17 @@ def _drawn(train: Encoded, beside: Encoded, seed: int) -> feeding.Drawn:
     return feeding.Drawn(train.target.negatives, found.draw, found.fields)
 
 
+def _refuse_files(rows: Encoded | Streamed) -> None:
+    if isinstance(rows, Streamed):
+        raise ValueError(
+            "Items are drawn beside rows that are in memory: read the files into a "
+            "DataFrame."
+        )
+
+
 def _with_drawn(train: Encoded, valid: Encoded) -> Encoded:
     """Validation rows and the same drawn ones beside them in every training."""
+    _refuse_files(valid)
     x, y = feeding.beside(valid.x, _drawn(train, valid, seed=0))
     return Encoded(x, y, valid.target)
 
