@@ -217,7 +217,7 @@ class Pieces(keras.utils.PyDataset):
         for number in rng.permutation(self.pieces):
             held.append(self.piece(int(number)))
             n = sum(len(y) for _, y in held)
-            if n < self.buffer:
+            if n < max(self.buffer, self.size):
                 continue
             x, y = _joined(held)
             shuffled_rows = rng.permutation(n)
