@@ -160,7 +160,7 @@ def test_values_come_by_zipfs_law():
     share = CLICKS.C26.value_counts(normalize=True)
     for rank in (1, 2, 4):
         expected = np.log((rank + 1) / rank) / np.log(synthetic.VALUES["C26"])
-        assert share[rank] == pytest.approx(expected, rel=0.1)
+        assert share[rank] == pytest.approx(expected, rel=0.2)
 
 
 def test_clicks_are_those_of_the_fm():
