@@ -160,7 +160,7 @@ def fit(
         raise ValueError(f"learning_rate is above 0, not {learning_rate!r}.")
     seed = values.whole("seed", seed, least=0)
     for rows in (train, valid) if valid is not None else (train,):
-        _check(model, rows)
+        check(model, rows)
     target = train.target
     rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
     drawn = None
@@ -179,10 +179,10 @@ def fit(
         metrics=[metric(name="score", **how)],
         steps_per_execution=50,  # starting each step alone costs a fifth of it
     )
-    _seed_dropout(model, seed)
+    seed_dropout(model, seed)
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []
-    x = _inputs_of(model, train.x)
+    x = inputs_of(model, train.x)
     feed = feeding.shuffled(x, train.y, batch_size, seed, drawn)
     try:
         model.fit(
@@ -254,17 +254,18 @@ class _Scores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         monitor = self.target.monitor
         logs["score"] = float(logs["score"]) * self.target.unit
-        _check_finite(logs["score"], f"{monitor} of the training rows", epoch)
+        check_finite(logs["score"], f"{monitor} of the training rows", epoch)
         for weight in self.model.trainable_weights:  # the last step may have spoilt it
             finite = keras.ops.all(keras.ops.isfinite(weight))
-            _check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
+            check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
         if self.valid is not None:
             raw = raw_output(self.model, self.valid.x, check=False)
-            _check_finite(raw, f"{monitor} of the validation rows", epoch)
+            check_finite(raw, f"{monitor} of the validation rows", epoch)
             logs["val_score"] = _scores(self.valid, raw)[monitor]
 
 
-def _check_finite(found, what: str, epoch: int) -> None:
+def check_finite(found, what: str, epoch: int) -> None:
+    """Raise Diverged, naming what and the epoch (from 0), for NaN and infinity."""
     if not np.isfinite(found).all():
         raise Diverged(
             f"The training diverged in epoch {epoch + 1}: its {what} is no finite "
@@ -288,7 +289,7 @@ def raw_output(
     """
     if check:
         check_fields(model, x)
-    x = _inputs_of(model, x)
+    x = inputs_of(model, x)
     if not len(next(iter(x.values()))):
         return np.zeros((0, 1), "float32")
     return model.predict(x, batch_size=SCORED_AT_ONCE, verbose=0)
@@ -306,7 +307,7 @@ def predict(
 
 def evaluate(model: keras.Model, rows: Encoded) -> dict[str, float]:
     """The target's scores of the model's answers, by name."""
-    _check(model, rows)
+    check(model, rows)
     return _scores(rows, raw_output(model, rows.x, check=False))
 
 
@@ -316,7 +317,7 @@ def _read_by(model: keras.Model, fields: Mapping) -> dict:
     return {name: named[name] for name in model.input if name in named}
 
 
-def _inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
+def inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
     """The fields that the model reads, by the names of its inputs."""
     named = {models.input_name(name): array for name, array in x.items()}
     missing = [name for name in model.input if name not in named]
@@ -332,7 +333,7 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
             "A model reads encoded fields, a dict of arrays from "
             f"FieldEncoder.transform(rows), not a {type(x).__name__}."
         )
-    inputs = _inputs_of(model, x)
+    inputs = inputs_of(model, x)
     for name, array in inputs.items():
         wanted = model.input[name]
         shape, dtype = (tuple(wanted.shape), wanted.dtype)
@@ -352,11 +353,12 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
     models.check_ids(model, inputs)
 
 
-def _check(model: keras.Model, rows: Encoded) -> None:
+def check(model: keras.Model, rows: Encoded) -> None:
+    """Raise ValueError where rows do not fit the model, are none, or not finite."""
     check_fields(model, rows.x)
     if rows.encoder is not None:
         models.check_encoder(model, rows.encoder)
-    x = _inputs_of(model, rows.x)
+    x = inputs_of(model, rows.x)
     lengths = {"y": len(rows.y)} | {name: len(values) for name, values in x.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Lengths differ: {lengths}.")
@@ -372,7 +374,7 @@ def _check(model: keras.Model, rows: Encoded) -> None:
             )
 
 
-def _seed_dropout(model: keras.Model, seed: int) -> None:
+def seed_dropout(model: keras.Model, seed: int) -> None:
     """So that a training depends on its own seed, whatever ran before."""
     for i, layer in enumerate(model.layers):
         if generator := getattr(layer, "seed_generator", None):
