@@ -137,7 +137,8 @@ class Worker:
         """Train for one epoch. Only the first worker gives weights and state."""
         start, before = time.perf_counter(), sent()
         batches = (self._share(*batch) for batch in self.stream.batches(number))
-        logs = self.model.fit(batches, verbose=0, shuffle=False).history
+        how = {"steps_per_epoch": len(self.stream), "verbose": 0, "shuffle": False}
+        logs = self.model.fit(batches, **how).history
         seconds, after = time.perf_counter() - start, sent()
         weights, state = [], []
         if self.rank == 0:
@@ -204,8 +205,8 @@ def fit(
     train: encoded rows, or a Stream, whose batches are then taken as they are
     workers: processes that share each batch. With one and no address it is this
         process, on its own backend and without Ray.
-    address: of a cluster of Ray that is there, host:port or "auto"; where None Ray is
-        started here, and ended with the training
+    address: of a cluster of Ray that is there, host:port or "auto"; where None, or
+        "local", Ray is started here, and ended with the training
     checkpoint: a path ending in .npz that holds the training after its last whole
         epoch. The same call goes on from it, with any number of workers.
     watch: called with what the first worker tells of each epoch

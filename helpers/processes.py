@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 INSTALL = "make scale, or pip install -r requirements-scale.txt -c constraints.txt"
+LOCAL = "local"  # address of a Ray of our own
 STORE = 2**28  # bytes of shared memory for what processes hand over; more goes to disk
 QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
@@ -30,8 +31,8 @@ def ray() -> ModuleType:
 def started(address: str | None = None, cpus: int = 2) -> Iterator[ModuleType]:
     """Ray for what is inside: the module, once its processes run.
 
-    address: of a cluster, host:port or "auto"; where None Ray is started here. Where
-        this process has Ray already, that one is used, and left as it is.
+    address: of a cluster, host:port or "auto"; where None, or LOCAL, Ray is started
+        here. Where this process has Ray already, that one is used, and left as it is.
     cpus: how many processes will run at a time, each on a processor
 
     Raises ValueError for a cluster with fewer processors, ConnectionError for one that
@@ -39,9 +40,9 @@ def started(address: str | None = None, cpus: int = 2) -> Iterator[ModuleType]:
     """
     module = ray()
     own = not module.is_initialized()
-    if own and address is None:
+    if own and address in (None, LOCAL):
         module.init(
-            "local",
+            LOCAL,
             num_cpus=cpus,
             include_dashboard=False,
             object_store_memory=STORE,
