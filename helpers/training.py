@@ -187,7 +187,7 @@ def fit(
     seed = values.whole("seed", seed, least=0)
     buffer = values.whole("buffer", buffer)
     for rows in (train, valid) if valid is not None else (train,):
-        _check(model, rows)
+        check(model, rows)
     target = train.target
     feed = _feed(model, train, batch_size, buffer, seed)
     if target.negatives:
@@ -201,7 +201,7 @@ def fit(
         metrics=[metric(name="score", **how)],
         steps_per_execution=50,  # starting each step alone costs a fifth of it
     )
-    _seed_dropout(model, seed)
+    seed_dropout(model, seed)
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []
     try:
@@ -254,7 +254,7 @@ def _feed(
     if train.target.negatives:
         drawn = _drawn(train, train, seed)
         drawn = drawn._replace(fields=_read_by(model, drawn.fields))
-    x = _inputs_of(model, train.x)
+    x = inputs_of(model, train.x)
     return feeding.shuffled(x, train.y, batch_size, seed, drawn)
 
 
@@ -266,7 +266,7 @@ def _pieces(model: keras.Model, train: Streamed) -> Callable[[int], tuple]:
     def piece(number: int) -> tuple:
         x, y = train.piece(number)
         check_fields(model, x)
-        return _inputs_of(model, x), y
+        return inputs_of(model, x), y
 
     return piece
 
@@ -328,17 +328,18 @@ class _Scores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         monitor = self.target.monitor
         logs["score"] = float(logs["score"]) * self.target.unit
-        _check_finite(logs["score"], f"{monitor} of the training rows", epoch)
+        check_finite(logs["score"], f"{monitor} of the training rows", epoch)
         for weight in self.model.trainable_weights:  # the last step may have spoilt it
             finite = keras.ops.all(keras.ops.isfinite(weight))
-            _check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
+            check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
         if self.valid is not None:
             raw, y = _outputs(self.model, self.valid)
-            _check_finite(raw, f"{monitor} of the validation rows", epoch)
+            check_finite(raw, f"{monitor} of the validation rows", epoch)
             logs["val_score"] = _scores(self.target, raw, y)[monitor]
 
 
-def _check_finite(found, what: str, epoch: int) -> None:
+def check_finite(found, what: str, epoch: int) -> None:
+    """Raise Diverged, naming what and the epoch (from 0), for NaN and infinity."""
     if not np.isfinite(found).all():
         raise Diverged(
             f"The training diverged in epoch {epoch + 1}: its {what} is no finite "
@@ -369,7 +370,7 @@ def raw_output(
     """
     if check:
         check_fields(model, x)
-    x = _inputs_of(model, x)
+    x = inputs_of(model, x)
     if not len(next(iter(x.values()))):
         return np.zeros((0, 1), "float32")
     return model.predict(x, batch_size=SCORED_AT_ONCE, verbose=0)
@@ -390,7 +391,7 @@ def evaluate(model: keras.Model, rows: Encoded | Streamed) -> dict[str, float]:
 
     Of rows of files it keeps the answers, 16 bytes a row, and one row group.
     """
-    _check(model, rows)
+    check(model, rows)
     return _scores(rows.target, *_outputs(model, rows))
 
 
@@ -400,7 +401,7 @@ def _read_by(model: keras.Model, fields: Mapping) -> dict:
     return {name: named[name] for name in model.input if name in named}
 
 
-def _inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
+def inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
     """The fields that the model reads, by the names of its inputs."""
     named = {models.input_name(name): array for name, array in x.items()}
     missing = [name for name in model.input if name not in named]
@@ -416,7 +417,7 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
             "A model reads encoded fields, a dict of arrays from "
             f"FieldEncoder.transform(rows), not a {type(x).__name__}."
         )
-    inputs = _inputs_of(model, x)
+    inputs = inputs_of(model, x)
     for name, array in inputs.items():
         wanted = model.input[name]
         shape, dtype = (tuple(wanted.shape), wanted.dtype)
@@ -436,7 +437,8 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
     models.check_ids(model, inputs)
 
 
-def _check(model: keras.Model, rows: Encoded | Streamed) -> None:
+def check(model: keras.Model, rows: Encoded | Streamed) -> None:
+    """Raise ValueError where rows do not fit the model, are none, or not finite."""
     if rows.encoder is not None:
         models.check_encoder(model, rows.encoder)
     if isinstance(rows, Streamed):
@@ -444,7 +446,7 @@ def _check(model: keras.Model, rows: Encoded | Streamed) -> None:
             raise ValueError("There are no rows.")
         return  # its pieces are checked as they come
     check_fields(model, rows.x)
-    x = _inputs_of(model, rows.x)
+    x = inputs_of(model, rows.x)
     lengths = {"y": len(rows.y)} | {name: len(values) for name, values in x.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Lengths differ: {lengths}.")
@@ -460,7 +462,7 @@ def _check(model: keras.Model, rows: Encoded | Streamed) -> None:
             )
 
 
-def _seed_dropout(model: keras.Model, seed: int) -> None:
+def seed_dropout(model: keras.Model, seed: int) -> None:
     """So that a training depends on its own seed, whatever ran before."""
     for i, layer in enumerate(model.layers):
         if generator := getattr(layer, "seed_generator", None):
