@@ -17,6 +17,7 @@ from helpers import bulk, splits, training
 from helpers.bulk import Scored
 from helpers.predictor import Predictor
 from helpers.targets import Clicks
+from tests.deadly import DeadlyPieces
 from tests.test_predictor import ROOT
 from tests.test_training import FIELDS, table
 
@@ -158,7 +159,7 @@ def deadly(*args, **how):
     left[0] -= 1
     return write(*args, **how)
 pq.ParquetWriter.write_table = deadly
-bulk.score(*sys.argv[1:4], ["row", "user"], at_once=25)
+bulk.score(*sys.argv[1:4], ["row", "user"])
 """
 
 
@@ -182,19 +183,6 @@ def test_a_killed_run_goes_on_without_losing_or_doubling_a_row(
     assert bulk.score(models["predictor"], source, out, KEYS) == Scored(0, 0, 5)
 
 
-class Deadly(bulk._Pieces):
-    """The first of them dies in the middle of its second piece."""
-
-    def __call__(self, batch):
-        if len([*self.out.glob("part-*.parquet")]) >= 1:
-            try:
-                (self.out.parent / "flag").touch(exist_ok=False)
-                os.kill(os.getpid(), signal.SIGKILL)
-            except FileExistsError:
-                pass
-        return super().__call__(batch)
-
-
 @pytest.mark.parametrize("name", ["predictor", "scorer"])
 def test_two_workers_score_as_one_does_also_where_one_is_killed(
     ray, source, models, expected, tmp_path, monkeypatch, name
@@ -202,7 +190,7 @@ def test_two_workers_score_as_one_does_also_where_one_is_killed(
     if name not in models:
         pytest.skip("ONNX is written on TensorFlow.")
     if name == "predictor":
-        monkeypatch.setattr(bulk, "_Pieces", Deadly)
+        monkeypatch.setattr(bulk, "_Pieces", DeadlyPieces)
     out = tmp_path / "out"
     done = bulk.score(models[name], source, out, KEYS, workers=2)
     assert done == Scored(pieces=5, rows=145, kept=0)
@@ -298,10 +286,9 @@ def test_arguments_that_cannot_be_are_refused(source, models, tmp_path):
         "There is no folder": {"folder": tmp_path / "none"},
         "There is no .parquet file in": {"folder": models["predictor"]},
         "none is no predictor": {"model": tmp_path / "none"},
-        "Columns are missing: .*price": {"keys": ["price"]},
+        "part-0.parquet: there are no keys .'price'": {"keys": ["price"]},
         "'prediction' is what is written": {"keys": ["prediction"]},
         "workers": {"workers": 0},
-        "at_once": {"at_once": 0},
     }.items():
         with pytest.raises(ValueError, match=message):
             score(**how)

@@ -1,7 +1,6 @@
 """Several processes train one model: they end where one does, whatever happens."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,12 @@ import numpy as np
 import pytest
 
 from helpers import checkpoints, cluster, processes, splits, training
-from helpers.cluster import Rows, WorkerLost
+from helpers.cluster import WorkerLost
 from helpers.optimizers import Adam
+from helpers.parquet import Parquet
 from helpers.targets import Chosen, Clicks
 from helpers.training import Encoded
+from tests.deadly import DeadlyRows, WithoutYear
 from tests.test_training import FIELDS, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,28 +40,6 @@ def gap(one: keras.Model, other: keras.Model) -> float:
     return max(float(np.abs(a - b).max()) for a, b in pairs)
 
 
-class Deadly(Rows):
-    """Rows whose third batch of epoch 1 kills the first process that takes it."""
-
-    def __init__(self, *args, flag: Path):
-        super().__init__(*args)
-        self.flag = flag
-
-    def batches(self, epoch: int):
-        for step, batch in enumerate(super().batches(epoch)):
-            if (epoch, step) == (1, 2) and first_to_make(self.flag):
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield batch
-
-
-def first_to_make(flag: Path) -> bool:
-    try:
-        flag.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
 # several processes
 
 
@@ -75,7 +54,7 @@ def one(ray, data):
 def test_two_workers_equal_one_also_where_one_was_killed(ray, data, one, tmp_path):
     path, seen = tmp_path / "kept.npz", []
     how = {"checkpoint": path, "watch": seen.append, **FIT}
-    deadly = Deadly(data.train, FIT["batch_size"], 1, flag=tmp_path / "flag")
+    deadly = DeadlyRows(data.train, FIT["batch_size"], 1, flag=tmp_path / "flag")
     model = built(data)
     with pytest.raises(WorkerLost, match="kept.npz holds 1 epochs: the same call"):
         cluster.fit(model, deadly, data.valid, **how)
@@ -129,7 +108,8 @@ def test_ray_is_started_without_a_word_and_ended(ray, data, tmp_path):
     model = built(data)
     with np.load(path) as file:
         model.set_weights([file[name] for name in file.files])
-    assert training.evaluate(model, data.train)["RMSE"] < 0.4
+    start, end = (training.evaluate(m, data.train) for m in (built(data), model))
+    assert end["RMSE"] < 0.9 * start["RMSE"]
 
 
 def test_what_a_worker_raises_is_raised_here(ray, data):
@@ -137,12 +117,6 @@ def test_what_a_worker_raises_is_raised_here(ray, data):
         cluster.fit(
             built(data), WithoutYear(data.train), workers=1, address="local", **FIT
         )
-
-
-class WithoutYear(Rows):
-    def batches(self, epoch: int):
-        for x, y in super().batches(epoch):
-            yield {name: x[name] for name in x if name != "year"}, y
 
 
 def test_more_workers_than_processors_are_refused(ray, data):
@@ -169,6 +143,20 @@ def test_one_worker_is_this_process_and_equals_fit(data, name, monkeypatch):
     np.testing.assert_allclose(curves.train, expected.train, rtol=1e-6)
     np.testing.assert_allclose(curves.valid, expected.valid, rtol=1e-6)
     assert curves[2::2] == expected[2::2]  # best epoch, name of the score
+
+
+def test_rows_of_files_are_trained_on_as_fit_does(data, tmp_path):
+    for part in range(3):
+        rows = table(403)[part::3]
+        rows.to_parquet(tmp_path / f"{part}.parquet", row_group_size=50)
+    split = splits.Split(Parquet(tmp_path), table(403)[:50], table(403)[:0])
+    files = training.prepare(split, FIELDS)
+    one, other = (built(files) for _ in "ab")
+    how = FIT | {"buffer": 120, "decay": True}
+    curves = cluster.fit(one, files.train, files.valid, workers=1, **how)
+    expected = training.fit(other, files.train, files.valid, **how)
+    assert gap(one, other) < 1e-6
+    np.testing.assert_allclose(curves.train, expected.train, rtol=1e-6)
 
 
 def test_training_stops_late_and_has_the_best_weights_as_fit_does(data):
