@@ -69,10 +69,7 @@ def score(
     those of another model, of rows or keys that changed since, or anything else, before
     anything is scored; and for rows that cannot be used, with file, column and value.
     """
-    workers, at_once = (
-        values.whole("workers", workers),
-        values.whole("at_once", at_once),
-    )
+    workers = values.whole("workers", workers)
     source, out = _folder(source), Path(out).expanduser().resolve()
     model = Path(model).expanduser().resolve()
     keys = (keys,) if isinstance(keys, str) else tuple(keys)
