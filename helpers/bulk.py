@@ -193,13 +193,20 @@ class _Pieces:
         self.out = out
 
     def __call__(self, batch: Mapping) -> Mapping:
-        counts = [self.score(Path(str(name)), self.out) for name in batch["piece"]]
-        return {"rows": counts}
+        counts, refused = [], []
+        for name in batch["piece"]:
+            try:
+                counts.append(self.score(Path(str(name)), self.out))
+                refused.append("")
+            except ValueError as error:  # Ray would wrap it in words of its own
+                counts.append(0)
+                refused.append(str(error))
+        return {"rows": counts, "refused": refused}
 
 
 def _by_ray(
     job: Job, pieces: list[Path], out: Path, workers: int, address: str | None
-) -> Iterable[int]:
+) -> list[int]:
     """As many processes as workers take pieces until there are none: counts of rows."""
     with started(address, workers) as ray, _silent() as data:
         names = [{"piece": str(piece)} for piece in pieces]
@@ -211,13 +218,12 @@ def _by_ray(
             compute=data.ActorPoolStrategy(size=workers),
             num_cpus=1,
         )
-        try:
-            return [row["rows"] for row in done.take_all()]
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            raise cause from None
+        counts = []
+        for row in done.iter_rows():
+            if row["refused"]:
+                raise ValueError(row["refused"])
+            counts.append(row["rows"])
+        return counts
 
 
 @contextlib.contextmanager

@@ -239,16 +239,16 @@ def fit(
     Raises ValueError as training.fit() does, for a target that draws items, a cluster
     with too few processors, and a checkpoint of another training; ImportError without
     Ray; WorkerLost where a worker ends too soon. Then, and after an interrupt or
-    training.Diverged, the model has the weights of its best epoch where there is
-    `valid`, else those it came with, and the checkpoint stays.
+    training.Diverged, the checkpoint stays, and the model has the weights of its best
+    epoch, without `valid` of its last whole one, or those that it came with.
     """
     epochs, workers = values.whole("epochs", epochs), values.whole("workers", workers)
     patience = values.whole("patience", patience, least=0)
     stream = _stream(model, train, batch_size, seed, buffer)
     if valid is not None:
         training.check(model, valid)
-    rate = {"learning_rate": values.finite("learning_rate", learning_rate)}
-    rate["steps"] = epochs * len(stream) if decay else None
+    steps = epochs * len(stream) if decay else None
+    rate = {"learning_rate": learning_rate, "steps": steps}
     if optimizer(training.rate_of(**rate)).use_ema:
         raise ValueError(
             "use_ema takes its mean where training ends: use training.fit."

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -43,17 +44,10 @@ def gap(one: keras.Model, other: keras.Model) -> float:
 # several processes
 
 
-@pytest.fixture(scope="module")
-def one(ray, data):
-    """Trained by one process, on JAX like the others."""
-    model = built(data)
-    how = {"workers": 1, "address": processes.LOCAL}
-    return model, cluster.fit(model, data.train, data.valid, **how, **FIT)
-
-
-def test_two_workers_equal_one_also_where_one_was_killed(ray, data, one, tmp_path):
-    path, seen = tmp_path / "kept.npz", []
-    how = {"checkpoint": path, "watch": seen.append, **FIT}
+def test_two_workers_equal_one_also_where_one_was_killed(ray, data, tmp_path):
+    """Here the one is on any backend: Adam would enlarge what is rounded otherwise."""
+    seen, fit = [], FIT | {"optimizer": partial(keras.optimizers.SGD, momentum=0.9)}
+    how = {"checkpoint": tmp_path / "kept.npz", "watch": seen.append, **fit}
     deadly = DeadlyRows(data.train, FIT["batch_size"], 1, flag=tmp_path / "flag")
     model = built(data)
     with pytest.raises(WorkerLost, match="kept.npz holds 1 epochs: the same call"):
@@ -69,8 +63,9 @@ def test_two_workers_equal_one_also_where_one_was_killed(ray, data, one, tmp_pat
     again = built(data)
     curves = cluster.fit(again, data.train, data.valid, **how)
     assert len(seen) == 3
-    expected, as_one = one
-    assert gap(again, expected) < 1e-4 < gap(expected, built(data))
+    expected = built(data)
+    as_one = training.fit(expected, data.train, data.valid, **fit)
+    assert gap(again, expected) < 1e-4 < 0.1 * gap(expected, built(data))
     np.testing.assert_allclose(curves.train, as_one.train, rtol=1e-5)
     np.testing.assert_allclose(curves.valid, as_one.valid, rtol=1e-5)
     assert again.fingerprint == data.encoder.fingerprint
@@ -79,37 +74,24 @@ def test_two_workers_equal_one_also_where_one_was_killed(ray, data, one, tmp_pat
 
 
 ALONE = """
-import warnings
-warnings.simplefilter("error")
-from helpers import quiet
-quiet.import_keras()
-import numpy as np, psutil
-from helpers import cluster
-from tests.test_cluster import *
-rows = table(403)
-data = training.prepare(splits.Split(rows[:323], rows[323:], rows[:0]), FIELDS)
-model = built(data)
-cluster.fit(model, data.train, workers=1, address="local", **FIT)
-np.savez(sys.argv[1], *model.get_weights())
+import psutil
+from helpers import processes
+with processes.started(cpus=1) as ray:
+    print(ray.get(ray.remote(len).remote("abc")))
 print([child.name() for child in psutil.Process().children(recursive=True)])
 """
 
 
-def test_ray_is_started_without_a_word_and_ended(ray, data, tmp_path):
-    path = tmp_path / "weights.npz"
+def test_ray_is_started_without_a_word_and_ended():
+    pytest.importorskip("ray", reason=f"Ray is missing: {processes.INSTALL}")
     done = subprocess.run(
-        [sys.executable, "-c", ALONE, path],
+        [sys.executable, "-c", ALONE],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("[]\n", "")
-    model = built(data)
-    with np.load(path) as file:
-        model.set_weights([file[name] for name in file.files])
-    start, end = (training.evaluate(m, data.train) for m in (built(data), model))
-    assert end["RMSE"] < 0.9 * start["RMSE"]
+    assert (done.stdout, done.stderr) == ("3\n[]\n", "")
 
 
 def test_what_a_worker_raises_is_raised_here(ray, data):
