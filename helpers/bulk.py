@@ -208,7 +208,7 @@ def _by_ray(
     job: Job, pieces: list[Path], out: Path, workers: int, address: str | None
 ) -> list[int]:
     """As many processes as workers take pieces until there are none: counts of rows."""
-    with started(address, workers) as ray, _silent() as data:
+    with started(address, workers), _silent() as data:
         names = [{"piece": str(piece)} for piece in pieces]
         many = data.from_items(names, override_num_blocks=len(pieces))
         done = many.map_batches(

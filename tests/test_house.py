@@ -71,7 +71,7 @@ ARROWS = {
         "values",
     },
     "probabilities": set(),
-    "processes": set(),
+    "processes": {"quiet"},
     "progress": set(),
     "quiet": set(),
     "ranking": {"values"},
