@@ -39,6 +39,7 @@ def started(address: str | None = None, cpus: int = 2) -> Iterator[ModuleType]:
 
     address: of a cluster, host:port or "auto"; where None, or LOCAL, Ray is started
         here. Where this process has Ray already, that one is used, and left as it is.
+        A cluster may want a token of Ray's: RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.
     cpus: how many processes will run at a time, each on a processor
 
     Raises ValueError for a cluster with fewer processors, ConnectionError for one that
