@@ -31,8 +31,10 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 BENCH := .venv-bench/bin/python
 BENCH_STAMP := .venv-bench/.installed
 BENCH_SETS := ml-100k $(if $(wildcard data/ml-1m),ml-1m)
-# The last notebooks take longest, so they start first.
-BOOKS = $(shell ls -r notebooks/*.ipynb 2>/dev/null)
+# The last notebooks take longest, so they start first. One needs Ray: make scale.
+RAY = $(shell $(PY) -c 'from importlib.util import find_spec as f; f("ray") and print(1)')
+BOOKS = $(filter-out $(if $(RAY),,notebooks/11_scale.ipynb), \
+	$(shell ls -r notebooks/*.ipynb 2>/dev/null))
 # The notebooks' stored outputs are those of TensorFlow: on another backend they, and the
 # tests that run their cells, are left out.
 ifneq ($(filter-out tensorflow,$(KERAS_BACKEND)),)
@@ -62,6 +64,7 @@ test: $(STAMP)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	@$(PY) -c 'from helpers import datasets; print(datasets.load())'
+	@$(if $(RAY),,echo "Left out: notebook 11, which needs Ray. Install it: make scale")
 	$(PY) -m pytest $(TESTS) --nbval --nbval-current-env --nbval-cell-timeout 600 \
 		-n 2 --dist loadscope --no-loadscope-reorder
 

@@ -1,7 +1,8 @@
 """Scoring in bulk: a folder of Parquet files in, predictions beside the keys out.
 
 A file is a piece: it is scored as a whole, and its predictions are a file of the same
-name. So a run that was stopped goes on with the pieces that are not there yet.
+name. So a run that was stopped goes on with the pieces that are not there yet. Memory
+holds a row group.
 """
 
 import contextlib
@@ -19,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers import values
+from helpers.parquet import Parquet
 from helpers.processes import started
 from helpers.serve import Scorer
 
-AT_ONCE = 2**16  # rows of a piece that are in memory together
 PREDICTION = "prediction"
 CONTENT = "predictor.json"  # of a saved Predictor: it names the sums of the weights
 MODEL, ROWS = b"deepfm.model", b"deepfm.rows"  # in a file: what scored it, and what
@@ -42,7 +43,6 @@ class Job(NamedTuple):
     model: Path
     sum: str
     keys: tuple[str, ...]
-    at_once: int
 
 
 def score(
@@ -53,7 +53,6 @@ def score(
     *,
     workers: int = 1,
     address: str | None = None,
-    at_once: int = AT_ONCE,
 ) -> Scored:
     """Write the predictions for each file of `source` into a file of its name in `out`.
 
@@ -63,7 +62,6 @@ def score(
     keys: columns that are copied beside PREDICTION, rows in their order
     workers: processes that score a piece each, on Ray; one is this process, without it
     address: of a cluster of Ray, whose machines all see these folders; None is here
-    at_once: rows that a process holds
 
     A piece is written whole or not at all. One that is there is not scored again, so
     that the same call goes on where another was stopped; a worker that is lost is
@@ -71,10 +69,7 @@ def score(
     those of another model, of rows or keys that changed since, or anything else, before
     anything is scored; and for rows that cannot be used, with file, column and value.
     """
-    workers, at_once = (
-        values.whole("workers", workers),
-        values.whole("at_once", at_once),
-    )
+    workers = values.whole("workers", workers)
     source, out = _folder(source), Path(out).expanduser().resolve()
     model = Path(model).expanduser().resolve()
     keys = (keys,) if isinstance(keys, str) else tuple(keys)
@@ -83,7 +78,7 @@ def score(
     pieces = sorted(source.glob("*.parquet"))
     if not pieces:
         raise ValueError(f"There is no .parquet file in {source}.")
-    job = Job(model, sum_of(model), keys, at_once)
+    job = Job(model, sum_of(model), keys)
     out.mkdir(parents=True, exist_ok=True)
     missing = _missing(job, pieces, out)
     if workers == 1 and address is None:
@@ -117,40 +112,37 @@ def sum_of(model: Path) -> str:
 
 def score_piece(scorer, job: Job, piece: Path, out: Path) -> int:
     """Write the predictions of one piece, whole or not at all; gives their number."""
-    final = out / piece.name
     handle, draft = tempfile.mkstemp(prefix=f".{piece.name}-", dir=out)
     os.close(handle)
     try:
-        with pq.ParquetFile(piece) as rows:
-            count = _write(scorer, job, rows, Path(draft))
+        rows = Parquet(piece, scorer.encoder.columns)
+        with pq.ParquetFile(piece) as file:
+            _write(scorer, job, rows, file, Path(draft))
         os.chmod(draft, 0o644)  # a temporary file is its owner's alone
-        os.replace(draft, final)
-    except ValueError as error:
-        raise ValueError(f"{piece}: {error}") from error
+        os.replace(draft, out / piece.name)
     finally:
         Path(draft).unlink(missing_ok=True)
-    return count
+    return len(rows)
 
 
-def _write(scorer, job: Job, rows: pq.ParquetFile, draft: Path) -> int:
-    needed = [*dict.fromkeys([*scorer.encoder.columns, *job.keys])]
-    schema = rows.schema_arrow
-    values.check_columns(schema.empty_table().to_pandas(), needed)
-    about = {MODEL: job.sum, ROWS: _rows_of(rows)}
+def _write(scorer, job: Job, rows: Parquet, file: pq.ParquetFile, draft: Path) -> None:
+    schema = file.schema_arrow
+    if missing := [key for key in job.keys if key not in schema.names]:
+        raise ValueError(f"{rows.path.name}: there are no keys {missing}.")
     fields = [schema.field(key) for key in job.keys]
     fields.append(pa.field(PREDICTION, pa.float64()))
-    with pq.ParquetWriter(draft, pa.schema(fields, about)) as file:
-        for batch in rows.iter_batches(job.at_once, columns=needed):
-            table = pa.Table.from_batches([batch])
-            answers = scorer.predict(table.to_pandas(ignore_metadata=True))
-            found = [*(table[key] for key in job.keys), pa.array(answers.to_numpy())]
-            file.write_table(pa.table(found, schema=file.schema))
-    return rows.metadata.num_rows
+    about = {MODEL: job.sum, ROWS: _rows_of(file)}
+    with pq.ParquetWriter(draft, pa.schema(fields, about)) as written:
+        for number, group in enumerate(rows.groups):
+            keys = file.read_row_group(group.number, [*job.keys])
+            answers = scorer.predict(rows.read(number))
+            found = [*(keys[key] for key in job.keys), pa.array(answers.to_numpy())]
+            written.write_table(pa.table(found, schema=written.schema))
 
 
-def _rows_of(rows: pq.ParquetFile) -> str:
+def _rows_of(file: pq.ParquetFile) -> str:
     """32 hex digits for the rows of a file: of its footer, with sizes and ranges."""
-    text = str([rows.metadata.to_dict(), rows.schema_arrow])
+    text = str([file.metadata.to_dict(), file.schema_arrow])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -201,15 +193,22 @@ class _Pieces:
         self.out = out
 
     def __call__(self, batch: Mapping) -> Mapping:
-        counts = [self.score(Path(str(name)), self.out) for name in batch["piece"]]
-        return {"rows": counts}
+        counts, refused = [], []
+        for name in batch["piece"]:
+            try:
+                counts.append(self.score(Path(str(name)), self.out))
+                refused.append("")
+            except ValueError as error:  # Ray would wrap it in words of its own
+                counts.append(0)
+                refused.append(str(error))
+        return {"rows": counts, "refused": refused}
 
 
 def _by_ray(
     job: Job, pieces: list[Path], out: Path, workers: int, address: str | None
-) -> Iterable[int]:
+) -> list[int]:
     """As many processes as workers take pieces until there are none: counts of rows."""
-    with started(address, workers) as ray, _silent() as data:
+    with started(address, workers), _silent() as data:
         names = [{"piece": str(piece)} for piece in pieces]
         many = data.from_items(names, override_num_blocks=len(pieces))
         done = many.map_batches(
@@ -219,13 +218,12 @@ def _by_ray(
             compute=data.ActorPoolStrategy(size=workers),
             num_cpus=1,
         )
-        try:
-            return [row["rows"] for row in done.take_all()]
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            raise cause from None
+        counts = []
+        for row in done.iter_rows():
+            if row["refused"]:
+                raise ValueError(row["refused"])
+            counts.append(row["rows"])
+        return counts
 
 
 @contextlib.contextmanager

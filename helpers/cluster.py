@@ -23,6 +23,7 @@ from helpers.fields import FieldEncoder
 from helpers.optimizers import Adam
 from helpers.processes import started
 from helpers.progress import Curves, ProgressLine
+from helpers.streamed import Streamed
 from helpers.targets import Target
 from helpers.training import Encoded
 
@@ -51,20 +52,41 @@ class Stream(Protocol):
 
 
 class Rows:
-    """Encoded rows as a Stream, in the batches that training.fit() makes of them."""
+    """Rows as a Stream, in the batches that training.fit() makes of them.
 
-    def __init__(self, rows: Encoded, batch_size: int = 2048, seed: int = 0):
-        self.x, self.y, self.target, self.encoder = *rows[:3], rows.encoder
-        self.batch_size, self.seed = batch_size, seed
+    rows: encoded ones, or of Parquet files, which all workers must see under one path.
+        Each worker reads all of them, and takes its share of every batch.
+    buffer: of training.fit()
+    """
+
+    def __init__(
+        self,
+        rows: Encoded | Streamed,
+        batch_size: int = 2048,
+        seed: int = 0,
+        buffer: int = feeding.BUFFER,
+    ):
+        self.target, self.encoder = rows.target, rows.encoder
+        if isinstance(rows, Encoded):
+            rows = rows._replace(rows=None)  # the raw ones stay here
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.buffer = buffer
 
     def __len__(self) -> int:
-        return -(-len(self.y) // self.batch_size)
+        return -(-self.rows.n_rows // self.batch_size)
 
     def batches(self, epoch: int) -> Iterator[tuple[Mapping, np.ndarray]]:
         """x and y of each batch of an epoch."""
-        found = feeding.Batches(self.x, self.y, self.batch_size, self.seed)
+        found = self._feed()
         found.begin(epoch)
         return (found[step] for step in range(len(found)))
+
+    def _feed(self) -> feeding.Batches | feeding.Pieces:
+        rows, size, seed = self.rows, self.batch_size, self.seed
+        if isinstance(rows, Encoded):
+            return feeding.Batches(rows.x, rows.y, size, seed)
+        count = rows.n_pieces, rows.n_rows
+        return feeding.Pieces(rows.piece, *count, size, self.buffer, seed)
 
 
 class Epoch(NamedTuple):
@@ -122,7 +144,7 @@ class Worker:
         self.model.set_weights(task.weights)
         loss, metric, how = training.LOSSES[task.stream.target.loss]
         self.model.compile(
-            task.optimizer(_rate(**task.rate)),
+            task.optimizer(training.rate_of(**task.rate)),
             loss=loss(reduction="mean_with_sample_weight", **how),
             weighted_metrics=[metric(name="score", **how)],
             steps_per_execution=50,
@@ -159,6 +181,7 @@ class Worker:
         Shares must be equal. A batch that cannot be cut so, as the last one, goes to
         all workers whole: the mean over `of` copies is the mean over one.
         """
+        training.check_fields(self.model, x)
         x, rows, weight = training.inputs_of(self.model, x), len(y), 1.0
         here = slice(self.rank * rows // self.of, (self.rank + 1) * rows // self.of)
         if rows % self.of:
@@ -177,16 +200,10 @@ def sent() -> int | None:
     return int(dict(line.split(": ") for line in lines)["wchar"])
 
 
-def _rate(start: float, steps: int | None):
-    if steps is None:
-        return start
-    return keras.optimizers.schedules.CosineDecay(start, steps)
-
-
 def fit(
     model: keras.Model,
-    train: Encoded | Stream,
-    valid: Encoded | None = None,
+    train: Encoded | Streamed | Stream,
+    valid: Encoded | Streamed | None = None,
     *,
     workers: int = 2,
     address: str | None = None,
@@ -197,12 +214,14 @@ def fit(
     optimizer: Callable[..., keras.optimizers.Optimizer] = Adam,
     patience: int = 2,
     seed: int = 0,
+    buffer: int = feeding.BUFFER,
     checkpoint: str | Path | None = None,
     watch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Curves:
     """As training.fit(), by several processes; the weights come back into the model.
 
-    train: encoded rows, or a Stream, whose batches are then taken as they are
+    train: encoded rows, in memory or of Parquet files, or a Stream, whose batches are
+        then taken as they are
     workers: processes that share each batch. With one and no address it is this
         process, on its own backend and without Ray.
     address: of a cluster of Ray that is there, host:port or "auto"; where None, or
@@ -220,17 +239,17 @@ def fit(
     Raises ValueError as training.fit() does, for a target that draws items, a cluster
     with too few processors, and a checkpoint of another training; ImportError without
     Ray; WorkerLost where a worker ends too soon. Then, and after an interrupt or
-    training.Diverged, the model has the weights of its best epoch where there is
-    `valid`, else those it came with, and the checkpoint stays.
+    training.Diverged, the checkpoint stays, and the model has the weights of its best
+    epoch, without `valid` of its last whole one, or those that it came with.
     """
     epochs, workers = values.whole("epochs", epochs), values.whole("workers", workers)
     patience = values.whole("patience", patience, least=0)
-    stream = _stream(model, train, batch_size, seed)
+    stream = _stream(model, train, batch_size, seed, buffer)
     if valid is not None:
         training.check(model, valid)
-    rate = {"start": values.finite("learning_rate", learning_rate)}
-    rate["steps"] = epochs * len(stream) if decay else None
-    if optimizer(_rate(**rate)).use_ema:
+    steps = epochs * len(stream) if decay else None
+    rate = {"learning_rate": learning_rate, "steps": steps}
+    if optimizer(training.rate_of(**rate)).use_ema:
         raise ValueError(
             "use_ema takes its mean where training ends: use training.fit."
         )
@@ -244,19 +263,20 @@ def fit(
     return run.line.curves()
 
 
-def _stream(model: keras.Model, train, batch_size: int, seed: int) -> Stream:
+def _stream(model: keras.Model, train, batch_size, seed, buffer) -> Stream:
     """Encoded rows as a Stream; one already as it is."""
     if train.target.negatives:
         raise ValueError(
             f"{train.target!r} draws items beside each row: use training.fit."
         )
-    if not isinstance(train, Encoded):
-        if train.encoder is not None:
-            models.check_encoder(model, train.encoder)
-        return train
-    training.check(model, train)
-    batch_size = values.whole("batch_size", batch_size)
-    return Rows(train, batch_size, values.whole("seed", seed, least=0))
+    if isinstance(train, Encoded | Streamed):
+        training.check(model, train)
+        batch_size = values.whole("batch_size", batch_size)
+        seed = values.whole("seed", seed, least=0)
+        return Rows(train, batch_size, seed, values.whole("buffer", buffer))
+    if train.encoder is not None:
+        models.check_encoder(model, train.encoder)
+    return train
 
 
 class _Run:

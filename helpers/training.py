@@ -181,9 +181,6 @@ def fit(
         raise ValueError("A checkpoint of the best weights needs validation rows.")
     epochs = values.whole("epochs", epochs)
     batch_size = values.whole("batch_size", batch_size)
-    learning_rate = values.finite("learning_rate", learning_rate)
-    if learning_rate <= 0:
-        raise ValueError(f"learning_rate is above 0, not {learning_rate!r}.")
     seed = values.whole("seed", seed, least=0)
     buffer = values.whole("buffer", buffer)
     for rows in (train, valid) if valid is not None else (train,):
@@ -193,7 +190,7 @@ def fit(
     if target.negatives:
         valid = valid and _with_drawn(train, valid)
     steps = epochs * math.ceil(train.n_rows * (1 + target.negatives) / batch_size)
-    rate = _rate(learning_rate, steps if decay else None)
+    rate = rate_of(learning_rate, steps if decay else None)
     loss, metric, how = LOSSES[target.loss]
     model.compile(
         optimizer(rate),
@@ -227,10 +224,16 @@ def fit(
     return line.curves()
 
 
-def _rate(
+def rate_of(
     learning_rate: float, steps: int | None
 ) -> float | keras.optimizers.schedules.CosineDecay:
-    """The rate, which falls to zero over `steps`, or stays where they are None."""
+    """The rate, which falls to zero over `steps`, or stays where they are None.
+
+    Raises ValueError for one that is no number above 0.
+    """
+    learning_rate = values.finite("learning_rate", learning_rate)
+    if learning_rate <= 0:
+        raise ValueError(f"learning_rate is above 0, not {learning_rate!r}.")
     if steps is None:
         return learning_rate
     return keras.optimizers.schedules.CosineDecay(learning_rate, steps)

@@ -32,6 +32,6 @@ def few_rows() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def ray():
     """Ray with two processors, once for all tests of a process: it starts slowly."""
-    pytest.importorskip("ray", reason=f"Ray is missing: {processes.INSTALL}")
+    pytest.importorskip("ray", reason=processes.MISSING)
     with processes.started(cpus=2) as module:
         yield module
