@@ -83,6 +83,8 @@ bench: $(BENCH_STAMP)
 	@$(BENCH) -m benchmarks.figures
 	@$(BENCH) -m benchmarks.clicks ml-100k $(ARGS)
 	@$(BENCH) -m benchmarks.click_tables
+	@$(BENCH) -m benchmarks.scale $(ARGS)
+	@$(BENCH) -m benchmarks.scale_tables
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python

@@ -31,7 +31,9 @@ from helpers import (
     kinds,
     layers,
     models,
+    moments,
     optimizers,
+    parquet,
     predictor,
     probabilities,
     ranking,
@@ -103,6 +105,9 @@ FROM_MEAN = (*SHARED_OUT, "From the mean to the prediction")
 VALUES = (*SHARED_OUT, "Down to a single value")
 VARIANCE = (*SHARED_OUT, "Which terms carry the predictions")
 PANEL = (*SHARED_OUT, "Play with it")
+STREAM = ("11", "Learning from a stream")
+FILES = ("11", "Rows in files")
+PIECES = (*FILES, "An order without all rows")
 
 # The first section with a bug -> those before it, run without the bug, once for all.
 THREE = ("05", "Three parts, one sum")
@@ -692,6 +697,54 @@ BUGS = (
         "(whole - own)",
         "whole",
         OWN_LIST,
+    ),
+    Bug(
+        "a value counts anew in each frame",
+        vocabulary,
+        "tally",
+        "frequency[value] += count",
+        "frequency[value] = count",
+        STREAM,
+    ),
+    Bug(
+        "the deviation is that of the last frame",
+        moments.Moments,
+        "add",
+        "self.squares += ",
+        "self.squares = ",
+        STREAM,
+    ),
+    Bug(
+        "a file ends before its last row group",
+        parquet,
+        "_groups",
+        "range(footer.num_row_groups)",
+        "range(footer.num_row_groups - 1)",
+        FILES,
+    ),
+    Bug(
+        "the rows that fill no batch are lost",
+        feeding.Pieces,
+        "chunks",
+        "held = [_taken(x, y, shuffled_rows[full:])]",
+        "held = []",
+        PIECES,
+    ),
+    Bug(
+        "every epoch has the order of the first",
+        feeding.Pieces,
+        "chunks",
+        "[self.seed, self.epoch]",
+        "[self.seed, 0]",
+        PIECES,
+    ),
+    Bug(
+        "pieces come in the order of the file",
+        feeding.Pieces,
+        "chunks",
+        "rng.permutation(self.pieces)",
+        "range(self.pieces)",
+        PIECES,
     ),
 )
 

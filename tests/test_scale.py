@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import growth, results, scale, turns
+from benchmarks import results, scale, turns
 from helpers import synthetic, training
 from helpers.parquet import Parquet
 
@@ -144,9 +144,4 @@ def test_what_was_named_is_measured_and_the_rest_stays(small, monkeypatch):
 
 def through(n):
     """In place of scale.through."""
-    return (dict.fromkeys(scale.COSTS, 1.0 * n), {})[0]
-
-
-def test_sizes_grow_to_the_ceiling():
-    assert scale.ROWS[0] == 10**5 and scale.ROWS[-1] == 5 * 10**7
-    assert growth.slope(scale.ROWS, [*map(float, scale.ROWS)]) == pytest.approx(1)
+    return dict.fromkeys(scale.COSTS, 1.0 * n)
