@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 README, FIGURE = ROOT / "benchmarks" / "README.md", ROOT / "docs" / "scale.png"
 BEGIN, END = "<!-- scale: begin -->", "<!-- scale: end -->"
 SECONDS = {
-    "learn": ("to learn the fields", "#999999"),
-    "train": ("to train one epoch", "#333333"),
-    "score": ("to score all rows", "#4C78A8"),
+    "cpu_learn": ("to learn the fields", "#999999"),
+    "cpu_train": ("to train one epoch", "#333333"),
+    "cpu_score": ("to score all rows", "#4C78A8"),
 }
 CEILING = 2  # GiB
 
@@ -43,7 +43,7 @@ def draw(rows: dict) -> plt.Figure:
         costs = [rows[str(n)][key] for n in sizes]
         label = f"{words}, slope {rows[f'slope_{key}']:.2f}"
         seconds.loglog(sizes, costs, "o-", color=color, label=label)
-    seconds.set(xlabel="rows", ylabel="seconds")
+    seconds.set(xlabel="rows", ylabel="seconds of all processors")
     for ax in (memory, seconds):
         ax.legend(fontsize="small", title="slope: of the last two sizes")
     return fig
@@ -52,7 +52,7 @@ def draw(rows: dict) -> plt.Figure:
 def of_rows(rows: dict) -> list[str]:
     """A table in Markdown: a line a size."""
     lines = [
-        "| rows | files, GiB | s to learn | s to train | s to score | peak, GiB "
+        "| rows | files, GiB | CPU s to learn | to train | to score | peak, GiB "
         "| log loss of other rows | of the truth |",
         "|---" * 8 + "|",
     ]

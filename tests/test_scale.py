@@ -61,7 +61,8 @@ def test_all_rows_are_learned_trained_on_and_scored(small, monkeypatch):
     monkeypatch.setattr(scale, "score", watched)
     found = scale.through(100)
     assert found["rows"] == 100 and found["peak_gib"] > 0.1
-    assert {"learn", "train", "score", "file_bytes", "parameters"} <= {*found}
+    assert {*scale.COSTS, "train", "file_bytes", "parameters"} <= {*found}
+    assert found["cpu_train"] > 0
     assert 0 < found["truth"]["log loss"] < found["others"]["log loss"] < 1
     scored = kept["scored"]
     assert scored["row"].tolist() == [*range(80), *range(20)]
@@ -87,7 +88,7 @@ def test_a_size_is_kept_beside_others_with_slopes_of_the_last_two():
 
     found = scale.grow(alone, [100], {"10": dict.fromkeys(scale.COSTS, 100.0), "x": 1})
     assert [*found][:2] == ["10", "100"] and "x" not in found
-    assert found["slope_train"] == pytest.approx(2)
+    assert found["slope_cpu_train"] == pytest.approx(2)
     again = scale.grow(alone, [1], found)
     assert [*again][:3] == ["1", "10", "100"]
     assert again["slope_peak_gib"] == pytest.approx(2)
