@@ -4,13 +4,13 @@
 
 rows: 10^5 to 10^7 synthetic rows in the shape of the Criteo logs, written as Parquet
 files: seconds to learn the fields, to train one epoch and to score all rows, of the
-clock and of all processors, memory at its peak, and the log loss of other rows beside that of the FM that drew them. Whole
-numbers on the command line are the sizes, instead of these: 50 million take hours, and
-8 GiB of disk. speed: rows a second of
-training from memory, from Parquet, and from pieces that were encoded once, in turns.
-order: validation RMSE of ml-100k from sorted files, by how many rows are shuffled
-together. Each size, or seed, is a trial in a process of its own: see trials. The memory
-is its peak, libraries included. Files are in build/scale while they are needed.
+clock and of all processors, memory at its peak, and the log loss of other rows beside
+that of the FM that drew them. Whole numbers on the command line are the sizes, instead
+of these: 50 million take hours, and 8 GiB of disk. speed: rows a second of training
+from memory, from Parquet, and from pieces that were encoded once, in turns. order:
+validation RMSE of ml-100k from sorted files, by how many rows are shuffled together.
+Each size, or seed, is a trial in a process of its own: see trials. The memory is its
+peak, libraries included. Files are in build/scale while they are needed.
 """
 
 import shutil
