@@ -1,6 +1,6 @@
 """How far one process goes when rows stay in files.
 
-    python -m benchmarks.scale [rows|speed|order ...] [50000000 ...] [--anew]
+    python -m benchmarks.scale [rows|speed|order|ids ...] [50000000 ...] [--anew]
 
 rows: 10^5 to 10^7 synthetic rows in the shape of the Criteo logs, written as Parquet
 files: seconds to learn the fields, to train one epoch and to score all rows, of the
@@ -9,7 +9,8 @@ that of the FM that drew them. Whole numbers on the command line are the sizes, 
 of these: 50 million take hours, and 8 GiB of disk. speed: rows a second of training
 from memory, from Parquet, and from pieces that were encoded once, in turns. order:
 validation RMSE of ml-100k from sorted files, by how many rows are shuffled together.
-Each size, or seed, is a trial in a process of its own: see trials. The memory is its
+ids: training from Parquet with a field that is hashed into up to 10^7 ids, by Adam and
+by RowAdam: rows a second after the first epoch, and memory. Each size, or seed, is a trial in a process of its own: see trials. The memory is its
 peak, libraries included. Files are in build/scale while they are needed.
 """
 
@@ -28,6 +29,7 @@ import pyarrow.parquet as pq
 
 from benchmarks import growth, results, trials, turns
 from helpers import best, comparisons, datasets, synthetic
+from helpers.fields import Categorical
 from helpers.parquet import Parquet
 from helpers.splits import Split
 
@@ -40,6 +42,8 @@ FIT = {"batch_size": 4096, "learning_rate": 1e-3}
 OPTIMIZER = "Adam"
 COSTS = ("cpu_learn", "cpu_train", "cpu_score", "peak_gib")
 SPEED_ROWS, SPEED_EPOCHS, ROUNDS = 2 * 10**5, 4, 3
+IDS, ID_ROWS = [10**5, 10**7], 10**5
+OPTIMIZERS = ("Adam", "RowAdam")
 SEEDS = range(5)
 SORTED = ("user_id", "timestamp")
 GROUP_OF_ORDER = 1000
@@ -189,7 +193,38 @@ def in_turns(rounds: int) -> dict:
     return found
 
 
-def epochs(model, rows) -> list[float]:
+def with_ids(ids: int, optimizer: str) -> dict:
+    """Rows a second from Parquet, with one hashed field of so many ids, and memory."""
+    from helpers import models, optimizers, training
+
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"page": rng.integers(10 * ids, size=ID_ROWS)})
+    rows["click"] = rng.integers(2, size=ID_ROWS)
+    kinds = {"page": Categorical(buckets=ids)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        rows.to_parquet(path, index=False, row_group_size=GROUP)
+        files = Parquet(path)
+        data = training.prepare(Split(files, files, files), kinds, synthetic.CLICK)
+        model = models.deepfm(data.encoder.specs, **MODEL, seed=0)
+        how = {"optimizer": getattr(optimizers, optimizer)}
+        seconds = epochs(model, data.train, **how)
+    best = min(seconds[1:])
+    return {"rows_a_second": ID_ROWS / best, "peak_gib": growth.gib()}
+
+
+def grow_ids(alone: Callable) -> dict:
+    """with_ids() for all IDS and OPTIMIZERS, and how much slower the last size is."""
+    found: dict = {}
+    for name in OPTIMIZERS:
+        found[name] = {str(ids): alone(with_ids, ids, name) for ids in IDS}
+        rates = [found[name][str(ids)]["rows_a_second"] for ids in IDS]
+        found[name]["first_by_last"] = rates[0] / rates[-1]
+        print(name, found[name], flush=True)
+    return found
+
+
+def epochs(model, rows, **how) -> list[float]:
     """Seconds of each epoch of a training."""
     import keras
 
@@ -200,7 +235,8 @@ def epochs(model, rows) -> list[float]:
         on_epoch_begin=lambda epoch, logs: begun.append(time.perf_counter()),
         on_epoch_end=lambda epoch, logs: ended.append(time.perf_counter()),
     )
-    training.fit(model, rows, epochs=SPEED_EPOCHS, callbacks=[clock], **FIT)
+    how = FIT | how
+    training.fit(model, rows, epochs=SPEED_EPOCHS, callbacks=[clock], **how)
     return [end - begin for begin, end in zip(begun, ended, strict=True)]
 
 
@@ -265,6 +301,7 @@ def main(*words: str) -> None:
     figures = kept["figures"] if kept else {}
     names = names or (["rows"] if words else [*WHAT])
     counts = {"rows": len(sizes), "speed": 1, "order": len(SORTED) * len(SEEDS)}
+    counts["ids"] = len(IDS) * len(OPTIMIZERS)
     total = sum(counts[name] for name in names)
     alone = trials.Trials("scale", "synthetic", total).alone
     for name in names:
@@ -283,7 +320,12 @@ def keep(figures: dict) -> None:
     print(results.write("scale", "synthetic", figures, **settings), flush=True)
 
 
-WHAT = {"rows": grow, "speed": compare_speed, "order": compare_order}
+WHAT = {
+    "rows": grow,
+    "speed": compare_speed,
+    "order": compare_order,
+    "ids": grow_ids,
+}
 
 if __name__ == "__main__":
     main(*trials.words())

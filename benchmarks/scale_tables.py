@@ -95,7 +95,18 @@ def of_order(order: dict) -> list[str]:
     return lines
 
 
-PARTS = {"rows": of_rows, "speed": of_speed, "order": of_order}
+def of_ids(found: dict) -> list[str]:
+    """A sentence for each optimizer: rows a second with few ids and with many."""
+    few, many = (str(ids) for ids in scale.IDS)
+    return [
+        f"- {name} trains {at[few]['rows_a_second']:,.0f} rows a second from Parquet "
+        f"with {int(few):,} hashed ids, {at[many]['rows_a_second']:,.0f} with "
+        f"{int(many):,}; peak {at[many]['peak_gib']:.1f} GiB."
+        for name, at in found.items()
+    ]
+
+
+PARTS = {"rows": of_rows, "speed": of_speed, "ids": of_ids, "order": of_order}
 
 
 def main() -> None:

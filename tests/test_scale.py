@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,11 +120,29 @@ def test_epochs_are_timed(small, few_rows, monkeypatch):
     assert len(times) == 2 and min(times) > 0
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="rows are TF's")
+def test_hashed_ids_train_by_both_optimizers(small, monkeypatch):
+    monkeypatch.setattr(scale, "ID_ROWS", 100)
+    monkeypatch.setattr(scale, "SPEED_EPOCHS", 2)
+    monkeypatch.setattr(scale, "IDS", [8, 16])
+    asked = []
+
+    def alone(call, ids, name):
+        asked.append((ids, name))
+        return call(ids, name)
+
+    found = scale.grow_ids(alone)
+    assert asked == [(8, "Adam"), (16, "Adam"), (8, "RowAdam"), (16, "RowAdam")]
+    few, many = (found["Adam"][ids]["rows_a_second"] for ids in ("8", "16"))
+    assert found["Adam"]["first_by_last"] == pytest.approx(few / many)
+    assert found["RowAdam"]["16"]["peak_gib"] > 0.1
+
+
 def test_the_order_is_compared_with_training_from_memory(monkeypatch):
     scores = {"from memory": 0.9, "all rows": 0.9, "a quarter": 0.91, "a group": 0.95}
 
     def alone(call, seed, column):
-        return {name: score + seed / 1000 for name, score in scores.items()}
+        return {n: s + seed * i / 1000 for i, (n, s) in enumerate(scores.items())}
 
     found = scale.compare_order(alone)
     assert [*found] == [*scale.SORTED]

@@ -42,6 +42,14 @@ def test_speed_and_order_in_words():
     )
 
 
+def test_ids_in_words():
+    at = {str(ids): {"rows_a_second": 1e9 / ids, "peak_gib": 1.26} for ids in scale.IDS}
+    (line,) = scale_tables.of_ids({"RowAdam": at})
+    assert (
+        "RowAdam trains 10,000 rows" in line and "100 with 10,000,000; peak 1.3" in line
+    )
+
+
 def test_the_figure_has_the_points():
     fig = scale_tables.draw(ROWS)
     memory, seconds = fig.axes
