@@ -10,8 +10,9 @@ of these: 50 million take hours, and 8 GiB of disk. speed: rows a second of trai
 from memory, from Parquet, and from pieces that were encoded once, in turns. order:
 validation RMSE of ml-100k from sorted files, by how many rows are shuffled together.
 ids: training from Parquet with a field that is hashed into up to 10^7 ids, by Adam and
-by RowAdam: rows a second after the first epoch, and memory. Each size, or seed, is a trial in a process of its own: see trials. The memory is its
-peak, libraries included. Files are in build/scale while they are needed.
+by RowAdam: rows a second after the first epoch, and memory. Each size, or seed, is a
+trial in a process of its own: see trials. The memory is its peak, libraries included.
+Files are in build/scale while they are needed.
 """
 
 import shutil
