@@ -262,8 +262,10 @@ def _joined(pieces: list[tuple]) -> tuple:
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
     length = max(array.shape[1] for array in arrays)
-    wide = [np.pad(a, ((0, 0), (0, length - a.shape[1]))) for a in arrays]
-    return np.concatenate(wide)
+    for i, array in enumerate(arrays):
+        if array.shape[1] < length:
+            arrays[i] = np.pad(array, ((0, 0), (0, length - array.shape[1])))
+    return np.concatenate(arrays)
 
 
 def streamed(pieces: Pieces) -> dict:
