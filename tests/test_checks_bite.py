@@ -727,7 +727,7 @@ BUGS = (
         feeding.Pieces,
         "chunks",
         "held = [_taken(x, y, shuffled_rows[full:])]",
-        "held = []",
+        "held = [_taken(x, y, shuffled_rows[:0])]",
         PIECES,
     ),
     Bug(
