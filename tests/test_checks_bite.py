@@ -723,11 +723,11 @@ BUGS = (
         FILES,
     ),
     Bug(
-        "the rows that fill no batch are lost",
+        "of the rows that fill no batch others come twice",
         feeding.Pieces,
         "chunks",
         "held = [_taken(x, y, shuffled_rows[full:])]",
-        "held = [_taken(x, y, shuffled_rows[:0])]",
+        "held = [_taken(x, y, shuffled_rows[: n - full])]",
         PIECES,
     ),
     Bug(
