@@ -1,11 +1,12 @@
 # make run        every notebook in a fresh kernel, as pages in build/
 # make test       lint, unit tests, and every notebook against its stored outputs
 # make test-jax   the same under KERAS_BACKEND=jax, without what runs notebooks
+# make scale      add Ray to the environment: notebook 11, and its tests
 # make lab        JupyterLab on the course
 # make notebooks  run the notebooks and store their outputs in them
 # make bench      the benchmarks, in an environment of their own; figures in README.
 #                 Stopped, it goes on after the last trial. ARGS=--anew measures anew
-# make constraints  resolve requirements.txt anew into constraints.txt
+# make constraints  resolve both requirements anew into constraints.txt
 # make clean      remove build/ and every environment
 #
 # SET=oldest and SET=newest choose other packages than the tested set, in an environment
@@ -25,12 +26,15 @@ VENV_newest := .venv-newest
 VENV := $(or $(VENV_$(SET)),$(error SET=$(SET): it is tested, oldest or newest))
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+SCALE_STAMP := $(VENV)/.installed-scale
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 BENCH := .venv-bench/bin/python
 BENCH_STAMP := .venv-bench/.installed
 BENCH_SETS := ml-100k $(if $(wildcard data/ml-1m),ml-1m)
-# The last notebooks take longest, so they start first.
-BOOKS = $(shell ls -r notebooks/*.ipynb 2>/dev/null)
+# The last notebooks take longest, so they start first. One needs Ray: make scale.
+RAY = $(shell $(PY) -c 'from importlib.util import find_spec as f; f("ray") and print(1)')
+BOOKS = $(filter-out $(if $(RAY),,notebooks/11_scale.ipynb), \
+	$(shell ls -r notebooks/*.ipynb 2>/dev/null))
 # The notebooks' stored outputs are those of TensorFlow: on another backend they, and the
 # tests that run their cells, are left out.
 ifneq ($(filter-out tensorflow,$(KERAS_BACKEND)),)
@@ -46,7 +50,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 # The helpers are those of this folder, also in an environment made from another one.
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: run test test-jax lab notebooks bench constraints python clean
+.PHONY: run test test-jax scale lab notebooks bench constraints python clean
 
 run: $(STAMP)
 	@$(PY) tools/run_notebooks.py --only "$(ONLY)"
@@ -61,11 +65,14 @@ test: $(STAMP)
 	$(PY) -m ruff format --check
 	@$(PY) -c 'from helpers import datasets; print(datasets.load())'
 	@$(PY) -c 'from helpers import datasets; print("Adult:", len(datasets.adult()), "rows")'
+	@$(if $(RAY),,echo "Left out: notebook 11, which needs Ray. Install it: make scale")
 	$(PY) -m pytest $(TESTS) --nbval --nbval-current-env --nbval-cell-timeout 600 \
 		-n 2 --dist loadscope --no-loadscope-reorder
 
 test-jax:
 	@$(MAKE) --no-print-directory test KERAS_BACKEND=jax
+
+scale: $(SCALE_STAMP)
 
 lab: $(STAMP)
 	$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ARGS)
@@ -80,12 +87,19 @@ bench: $(BENCH_STAMP)
 	@for set in adult ml-100k; do $(BENCH) -m benchmarks.contest $$set $(ARGS) || exit 1; done
 	@$(BENCH) -m benchmarks.tables $(ARGS)
 	@$(BENCH) -m benchmarks.serving $(ARGS)
+	@$(BENCH) -m benchmarks.scale $(ARGS)
+	@$(BENCH) -m benchmarks.scale_tables
 
 $(STAMP): requirements.txt constraints.txt
 	@$(MAKE) --no-print-directory python
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL_$(SET))
 	@touch $(STAMP)
+
+$(SCALE_STAMP): $(STAMP) requirements-scale.txt
+	$(PY) $(PIP_INSTALL) -r requirements-scale.txt \
+		$(if $(filter tested,$(SET)),-c constraints.txt)
+	@touch $(SCALE_STAMP)
 
 INSTALL_tested = $(PY) $(PIP_INSTALL) -r requirements.txt -c constraints.txt
 INSTALL_newest = $(PY) $(PIP_INSTALL) --upgrade -r requirements.txt
@@ -112,8 +126,9 @@ python:
 constraints: python
 	rm -rf build/resolve
 	$(PYTHON) -m venv build/resolve
-	build/resolve/bin/python -m pip install --quiet --upgrade -r requirements.txt
-	{ echo "# The tested set: what requirements.txt resolved to. Made by: make constraints"; \
+	build/resolve/bin/python -m pip install --quiet --upgrade \
+		-r requirements.txt -r requirements-scale.txt
+	{ echo "# The tested set: what both requirements resolved to. Made by: make constraints"; \
 		build/resolve/bin/python -m pip freeze --exclude-editable; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 	rm -rf build/resolve

@@ -99,6 +99,12 @@ class FieldEncoder:
         asked = [c for name, f in self._fields.items() for c in f.columns(name)]
         return [*dict.fromkeys(asked)]
 
+    @property
+    def columns_to_learn(self) -> list[Hashable]:
+        """The columns of raw rows that fit() reads."""
+        asked = [c for n, f in self._fields.items() for c in f.columns_to_learn(n)]
+        return [*dict.fromkeys(asked)]
+
     def fit(self, rows: pd.DataFrame | Iterable[pd.DataFrame]) -> "FieldEncoder":
         """Learn from training rows: one DataFrame, or several in any cut and order.
 
@@ -110,8 +116,7 @@ class FieldEncoder:
             field.start()
         count = 0
         for frame in values.frames(rows):
-            asked = [c for n, f in fresh.items() for c in f.columns_to_learn(n)]
-            values.check_columns(frame, asked)
+            values.check_columns(frame, self.columns_to_learn)
             for name, field in fresh.items():
                 field.observe(name, frame)
             count += len(frame)

@@ -1,7 +1,10 @@
 """Three kinds of fields: a number, a value, a list of values.
 
 Each learns from training rows, frame by frame, encodes any rows, says what is wrong
-with a column, describes itself to a model, and is written as JSON. What kinds share:
+with a column, describes itself to a model, and is written as JSON. All learn exactly,
+whatever the cut into frames, and keep until then: a number nothing, with `intervals`
+all different numbers; a value or a list all different values, hashed ones nothing; a
+history all pairs of its log. What kinds share:
 
 column: where the values stand; the name of the field where it is None.
 missing: "refuse" (an error with column and rows), or what the kind offers beside it.
@@ -215,6 +218,13 @@ class _Coded(Field):
     def start(self) -> None:
         self._frequency = Counter()
 
+    def _count(self, found: Distinct, times: np.ndarray | None = None) -> None:
+        """Count the values of a frame. times: as of vocabulary.tally()"""
+        if self.buckets:  # all have ids, however many they are: they count as one
+            one = np.minimum(found.codes, 0)
+            found = found._replace(codes=one, values=found.values[:1])
+        vocabulary.tally(self._frequency, found, times)
+
     def finish(self, name: Hashable) -> None:
         seen = self._frequency
         self.holds_ = vocabulary.kind_of(seen)
@@ -265,7 +275,7 @@ class Categorical(_Coded):
         self._check_settings()
 
     def observe(self, name: Hashable, rows: pd.DataFrame) -> None:
-        vocabulary.tally(self._frequency, self._distinct(name, rows))
+        self._count(self._distinct(name, rows))
 
     def finish(self, name: Hashable) -> None:
         self.missing_ = self._frequency[None] >= self.min_count
@@ -331,7 +341,7 @@ class MultiCategorical(_Coded):
         self._longest = max(self._longest, lists.lengths.max(initial=1))
         times = np.bincount(lists.row, minlength=len(lists.lengths))
         each = np.repeat(times, lists.lengths)
-        vocabulary.tally(self._frequency, lists.found, each)
+        self._count(lists.found, each)
 
     def finish(self, name: Hashable) -> None:
         super().finish(name)

@@ -99,7 +99,7 @@ class Predictor:
         _check_settings(model or {}, fit)
         settings = _complete(model or {})
         seed, members = values.whole("seed", seed, 0), values.whole("members", members)
-        valid = data.valid if len(data.valid.y) else None
+        valid = data.valid if data.valid.n_rows else None
         made = []
         for number in range(seed * members, (seed + 1) * members):
             new = training.build(data, settings, number)

@@ -17,7 +17,10 @@ MCREC = Path(__file__).with_name("mcrec.bits")
 
 
 class Split(NamedTuple):
-    """Rows to train on, rows to choose on, rows to judge by."""
+    """Rows to train on, rows to choose on, rows to judge by.
+
+    Three tables; training.prepare() takes three parquet.Parquet, too.
+    """
 
     train: pd.DataFrame
     valid: pd.DataFrame

@@ -1,11 +1,15 @@
-"""Ratings in MovieLens' shape with a known FM behind them: what a model must find."""
+"""Rows with a known FM behind them: what a model must find.
+
+Ratings in MovieLens' shape, and clicks in that of the Criteo logs, as many as wanted.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from helpers.fields import CATEGORICAL, MULTI, NUMERIC
+from helpers.fields import CATEGORICAL, MULTI, NUMERIC, Categorical, Numeric
+from helpers.targets import Clicks, probability
 
 #: The fields of the synthetic rows, one or more of each kind.
 KINDS = {
@@ -94,3 +98,68 @@ def _look_up(rows: pd.DataFrame, field: str, table: dict, k: int) -> np.ndarray:
         for value in rows[field].unique()
     }
     return np.stack([found[value] for value in rows[field]])
+
+
+NUMBERS = [f"I{i}" for i in range(1, 14)]
+#: Field -> how many values it can have, from a handful to a million.
+VALUES = {
+    f"C{i}": int(size) for i, size in enumerate(np.geomspace(4, 10**6, 26), start=1)
+}
+HASHED = 300_000  # values from which on a field is hashed
+BUCKETS = 2**17
+#: The fields of clicks() and what it is that is clicked.
+CLICK_FIELDS = {name: Numeric(log=True) for name in NUMBERS} | {
+    name: Categorical(buckets=BUCKETS if size > HASHED else None)
+    for name, size in VALUES.items()
+}
+CLICK = Clicks("click")
+
+
+class ClickTruth(NamedTuple):
+    """An FM (Rendle 2010, eq. 1) of 13 numbers and 26 fields.
+
+    w0: the constant. numbers, (13, 1 + k): w and v of each, for its logarithm.
+    values: field -> (values, 1 + k), w and v of each value.
+    """
+
+    w0: float
+    numbers: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def click_truth(k: int = 2, seed: int = 0) -> ClickTruth:
+    """Draw an FM. About one row in four is a click."""
+    rng = np.random.default_rng([seed, 0])
+    size = np.array([0.1] + [0.18] * k, "float32")
+
+    def draw(n: int) -> np.ndarray:
+        return size * rng.standard_normal((n, 1 + k), "float32")
+
+    return ClickTruth(-1.4, draw(13), {f: draw(n) for f, n in VALUES.items()})
+
+
+def clicks(truth: ClickTruth, n: int, seed: int) -> pd.DataFrame:
+    """Draw n rows: the columns of NUMBERS and VALUES, and `click`, 0 or 1.
+
+    Numbers are counts, as Criteo's: ten times the exponential of a normal number,
+    rounded down. Value r of a field comes with a probability of about 1 / r, by Zipf's
+    law. `log-odds`, of the truth, is a column beside them, and no field.
+    """
+    rng = np.random.default_rng([seed, 1])
+    normal = rng.standard_normal((n, len(NUMBERS)), "float32")
+    rows: dict[str, np.ndarray] = {}
+    for name, column in zip(NUMBERS, normal.T, strict=True):
+        rows[name] = np.floor(10 * np.exp(column)).astype("float32")
+    sums = normal @ truth.numbers  # of w x, and of v x, over all fields
+    squares = normal**2 @ truth.numbers[:, 1:] ** 2
+    for name, size in VALUES.items():
+        rank = np.floor(size ** rng.random(n)).astype("int32")
+        rows[name] = rank
+        row = truth.values[name][rank]
+        sums += row
+        squares += row[:, 1:] ** 2
+    pairs = 0.5 * (sums[:, 1:] ** 2 - squares).sum(axis=1)
+    log_odds = truth.w0 + sums[:, 0] + pairs
+    rows["click"] = (rng.random(n) < probability(log_odds)).astype("int8")
+    rows["log-odds"] = log_odds.astype("float32")
+    return pd.DataFrame(rows)

@@ -1,7 +1,7 @@
 """Encode, fit and evaluate: the same way for every model and every target."""
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ import pandas as pd
 from helpers import feeding, models, sampling, values
 from helpers.fields import MOVIELENS, Field, FieldEncoder
 from helpers.optimizers import Adam
+from helpers.parquet import Parquet
 from helpers.progress import Curves, ProgressLine
 from helpers.splits import Split
+from helpers.streamed import Streamed
 from helpers.targets import LOGISTIC, SQUARED, Stars, Target
 
 SCORED_AT_ONCE = 16384  # rows
@@ -46,24 +48,40 @@ class Encoded(NamedTuple):
     rows: pd.DataFrame | None = None
     encoder: FieldEncoder | None = None
 
+    @property
+    def n_rows(self) -> int:
+        """Of x and y."""
+        return len(self.y)
+
+    def pieces(self) -> Iterator[tuple]:
+        """x and y, as Streamed gives them piece by piece: all in one."""
+        yield self.x, self.y
+
 
 class Prepared(NamedTuple):
     """A split, encoded by what the training rows alone have taught."""
 
-    train: Encoded
-    valid: Encoded
-    test: Encoded
+    train: Encoded | Streamed
+    valid: Encoded | Streamed
+    test: Encoded | Streamed
     encoder: FieldEncoder
     target: Target
 
 
-def encode(encoder: FieldEncoder, target: Target, rows: pd.DataFrame) -> Encoded:
+def encode(
+    encoder: FieldEncoder, target: Target, rows: pd.DataFrame | Parquet
+) -> Encoded | Streamed:
     """Rows, encoded. All columns are checked before any is encoded.
+
+    Rows of Parquet files are encoded later, a row group when it is needed.
 
     Raises ValueError for missing columns and for values that cannot be used, with
     column, value and rows.
     """
-    values.check_columns(rows, [*encoder.columns, *target.columns])
+    asked = [*encoder.columns, *target.columns]
+    if isinstance(rows, Parquet):
+        return Streamed(rows.only(asked), encoder, target)
+    values.check_columns(rows, asked)
     y = target.encode(rows)
     return Encoded(encoder.transform(rows), y, target, rows, encoder)
 
@@ -75,6 +93,7 @@ def prepare(
 ) -> Prepared:
     """Learn fields and target from the training rows of a split, and encode it all.
 
+    split: of tables, or of Parquet files, which are learned from row group by row group
     target: Stars() where it is None. Neither it nor the fields are changed.
     Raises ValueError as encode(), for a split or target that is none, and where a field
     reads the column of the target.
@@ -95,9 +114,13 @@ def prepare(
         raise ValueError(
             f"The column {target.column!r} is what is predicted: it cannot be a field."
         )
-    values.check_columns(train, [*encoder.columns, *target.columns])
-    target.fit(train)
-    encoder.fit(train)
+    if isinstance(train, Parquet):
+        target.fit(train.only(target.columns))
+        encoder.fit(train.only(encoder.columns_to_learn))
+    else:
+        values.check_columns(train, [*encoder.columns, *target.columns])
+        target.fit(train)
+        encoder.fit(train)
     encoded = (encode(encoder, target, rows) for rows in (train, valid, test))
     return Prepared(*encoded, encoder, target)
 
@@ -120,8 +143,8 @@ def build(
 
 def fit(
     model: keras.Model,
-    train: Encoded,
-    valid: Encoded | None = None,
+    train: Encoded | Streamed,
+    valid: Encoded | Streamed | None = None,
     *,
     epochs: int = 30,
     batch_size: int = 2048,
@@ -130,6 +153,7 @@ def fit(
     optimizer: Callable[..., keras.optimizers.Optimizer] = Adam,
     patience: int = 2,
     seed: int = 0,
+    buffer: int = feeding.BUFFER,
     checkpoint: str | Path | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> Curves:
@@ -140,6 +164,8 @@ def fit(
     optimizer: called with the learning rate, gives the optimizer.
     seed: of the order of rows, of dropout, and of what a target draws. The random
         states of Python, NumPy and Keras are neither used nor changed.
+    buffer: rows of Parquet files that are shuffled together, at least: row groups come
+        in a random order, and as many as have these rows are shuffled as one.
     With `valid` training stops `patience` epochs after the best validation score, the
     target's monitor as evaluate() gives it, and the weights of that epoch are restored.
     checkpoint: a path ending in .weights.h5 that always holds the best weights so far.
@@ -155,23 +181,16 @@ def fit(
         raise ValueError("A checkpoint of the best weights needs validation rows.")
     epochs = values.whole("epochs", epochs)
     batch_size = values.whole("batch_size", batch_size)
-    learning_rate = values.finite("learning_rate", learning_rate)
-    if learning_rate <= 0:
-        raise ValueError(f"learning_rate is above 0, not {learning_rate!r}.")
     seed = values.whole("seed", seed, least=0)
+    buffer = values.whole("buffer", buffer)
     for rows in (train, valid) if valid is not None else (train,):
-        _check(model, rows)
+        check(model, rows)
     target = train.target
-    rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
-    drawn = None
+    feed = _feed(model, train, batch_size, buffer, seed)
     if target.negatives:
-        drawn = _drawn(train, train, seed)
-        drawn = drawn._replace(fields=_read_by(model, drawn.fields))
         valid = valid and _with_drawn(train, valid)
-    if decay:
-        rows = len(train.y) * (1 + target.negatives)
-        steps = epochs * math.ceil(rows / batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    steps = epochs * math.ceil(train.n_rows * (1 + target.negatives) / batch_size)
+    rate = rate_of(learning_rate, steps if decay else None)
     loss, metric, how = LOSSES[target.loss]
     model.compile(
         optimizer(rate),
@@ -179,31 +198,80 @@ def fit(
         metrics=[metric(name="score", **how)],
         steps_per_execution=50,  # starting each step alone costs a fifth of it
     )
-    _seed_dropout(model, seed)
+    seed_dropout(model, seed)
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []
-    x = _inputs_of(model, train.x)
-    feed = feeding.shuffled(x, train.y, batch_size, seed, drawn)
     try:
-        model.fit(
-            feed["x"],
-            shuffle=False,  # the feed has shuffled them
-            epochs=epochs,
-            callbacks=[
-                *feed["callbacks"],
-                _Scores(target, valid),
-                line,
-                *best,
-                *callbacks,
-            ],
-            verbose=0,
-        )
+        with feeding.first_cause(feed):
+            model.fit(
+                feed["x"],
+                shuffle=False,  # the feed has shuffled them
+                epochs=epochs,
+                callbacks=[
+                    *feed["callbacks"],
+                    _Scores(target, valid),
+                    line,
+                    *best,
+                    *callbacks,
+                ],
+                verbose=0,
+            )
     except (Diverged, KeyboardInterrupt):
         if best and best[0].best_weights is not None:
             model.set_weights(best[0].best_weights)
         raise
     model.fingerprint = train.encoder and train.encoder.fingerprint
     return line.curves()
+
+
+def rate_of(
+    learning_rate: float, steps: int | None
+) -> float | keras.optimizers.schedules.CosineDecay:
+    """The rate, which falls to zero over `steps`, or stays where they are None.
+
+    Raises ValueError for one that is no number above 0.
+    """
+    learning_rate = values.finite("learning_rate", learning_rate)
+    if learning_rate <= 0:
+        raise ValueError(f"learning_rate is above 0, not {learning_rate!r}.")
+    if steps is None:
+        return learning_rate
+    return keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+
+
+def _feed(
+    model: keras.Model,
+    train: Encoded | Streamed,
+    batch_size: int,
+    buffer: int,
+    seed: int,
+) -> dict:
+    """What Model.fit takes of the training rows."""
+    if isinstance(train, Streamed):
+        pieces = _pieces(model, train)
+        count, rows = train.n_pieces, train.n_rows
+        return feeding.streamed(
+            feeding.Pieces(pieces, count, rows, batch_size, buffer, seed)
+        )
+    drawn = None
+    if train.target.negatives:
+        drawn = _drawn(train, train, seed)
+        drawn = drawn._replace(fields=_read_by(model, drawn.fields))
+    x = inputs_of(model, train.x)
+    return feeding.shuffled(x, train.y, batch_size, seed, drawn)
+
+
+def _pieces(model: keras.Model, train: Streamed) -> Callable[[int], tuple]:
+    """Number -> what the model reads of a piece, and y. Each is checked as it comes."""
+    if train.target.negatives:
+        _refuse_files(train)
+
+    def piece(number: int) -> tuple:
+        x, y = train.piece(number)
+        check_fields(model, x)
+        return inputs_of(model, x), y
+
+    return piece
 
 
 def _drawn(train: Encoded, beside: Encoded, seed: int) -> feeding.Drawn:
@@ -216,8 +284,17 @@ def _drawn(train: Encoded, beside: Encoded, seed: int) -> feeding.Drawn:
     return feeding.Drawn(train.target.negatives, found.draw, found.fields)
 
 
+def _refuse_files(rows: Encoded | Streamed) -> None:
+    if isinstance(rows, Streamed):
+        raise ValueError(
+            "Items are drawn beside rows that are in memory: read the files into a "
+            "DataFrame."
+        )
+
+
 def _with_drawn(train: Encoded, valid: Encoded) -> Encoded:
     """Validation rows and the same drawn ones beside them in every training."""
+    _refuse_files(valid)
     x, y = feeding.beside(valid.x, _drawn(train, valid, seed=0))
     return Encoded(x, y, valid.target)
 
@@ -247,21 +324,21 @@ class _Scores(keras.callbacks.Callback):
     number that is reported of it.
     """
 
-    def __init__(self, target: Target, valid: Encoded | None):
+    def __init__(self, target: Target, valid: Encoded | Streamed | None):
         super().__init__()
         self.target, self.valid = target, valid
 
     def on_epoch_end(self, epoch, logs=None):
         monitor = self.target.monitor
         logs["score"] = float(logs["score"]) * self.target.unit
-        _check_finite(logs["score"], f"{monitor} of the training rows", epoch)
+        check_finite(logs["score"], f"{monitor} of the training rows", epoch)
         for weight in self.model.trainable_weights:  # the last step may have spoilt it
             finite = keras.ops.all(keras.ops.isfinite(weight))
-            _check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
+            check_finite(0.0 if finite else np.nan, f"weight {weight.path}", epoch)
         if self.valid is not None:
-            raw = raw_output(self.model, self.valid.x, check=False)
-            _check_finite(raw, f"{monitor} of the validation rows", epoch)
-            logs["val_score"] = _scores(self.valid, raw)[monitor]
+            raw, y = _outputs(self.model, self.valid)
+            check_finite(raw, f"{monitor} of the validation rows", epoch)
+            logs["val_score"] = _scores(self.target, raw, y)[monitor]
 
 
 class Reporting(keras.callbacks.Callback):
@@ -279,7 +356,8 @@ class Reporting(keras.callbacks.Callback):
         self.report(epoch, logs["val_score"])
 
 
-def _check_finite(found, what: str, epoch: int) -> None:
+def check_finite(found, what: str, epoch: int) -> None:
+    """Raise Diverged, naming what and the epoch (from 0), for NaN and infinity."""
     if not np.isfinite(found).all():
         raise Diverged(
             f"The training diverged in epoch {epoch + 1}: its {what} is no finite "
@@ -288,9 +366,16 @@ def _check_finite(found, what: str, epoch: int) -> None:
         )
 
 
-def _scores(rows: Encoded, raw: np.ndarray) -> dict[str, float]:
-    answers, actual = rows.target.answer(raw), rows.target.decode(rows.y)
-    return rows.target.scores(answers, actual)
+def _scores(target: Target, raw: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    return target.scores(target.answer(raw), target.decode(y))
+
+
+def _outputs(model: keras.Model, rows: Encoded | Streamed) -> tuple:
+    """Raw outputs and y of all rows, (n, 1) each."""
+    check = isinstance(rows, Streamed)  # the others were checked as a whole
+    found = [(raw_output(model, x, check), y) for x, y in rows.pieces()]
+    raw, y = zip(*found, strict=True)
+    return np.concatenate(raw), np.concatenate(y)
 
 
 def raw_output(
@@ -303,7 +388,7 @@ def raw_output(
     """
     if check:
         check_fields(model, x)
-    x = _inputs_of(model, x)
+    x = inputs_of(model, x)
     if not len(next(iter(x.values()))):
         return np.zeros((0, 1), "float32")
     return model.predict(x, batch_size=SCORED_AT_ONCE, verbose=0)
@@ -319,10 +404,13 @@ def predict(
     return target.answer(raw_output(model, x))
 
 
-def evaluate(model: keras.Model, rows: Encoded) -> dict[str, float]:
-    """The target's scores of the model's answers, by name."""
-    _check(model, rows)
-    return _scores(rows, raw_output(model, rows.x, check=False))
+def evaluate(model: keras.Model, rows: Encoded | Streamed) -> dict[str, float]:
+    """The target's scores of the model's answers, by name.
+
+    Of rows of files it keeps the answers, 16 bytes a row, and one row group.
+    """
+    check(model, rows)
+    return _scores(rows.target, *_outputs(model, rows))
 
 
 def _read_by(model: keras.Model, fields: Mapping) -> dict:
@@ -331,7 +419,7 @@ def _read_by(model: keras.Model, fields: Mapping) -> dict:
     return {name: named[name] for name in model.input if name in named}
 
 
-def _inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
+def inputs_of(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> dict:
     """The fields that the model reads, by the names of its inputs."""
     named = {models.input_name(name): array for name, array in x.items()}
     missing = [name for name in model.input if name not in named]
@@ -347,7 +435,7 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
             "A model reads encoded fields, a dict of arrays from "
             f"FieldEncoder.transform(rows), not a {type(x).__name__}."
         )
-    inputs = _inputs_of(model, x)
+    inputs = inputs_of(model, x)
     for name, array in inputs.items():
         wanted = model.input[name]
         shape, dtype = (tuple(wanted.shape), wanted.dtype)
@@ -367,11 +455,16 @@ def check_fields(model: keras.Model, x: Mapping[Hashable, np.ndarray]) -> None:
     models.check_ids(model, inputs)
 
 
-def _check(model: keras.Model, rows: Encoded) -> None:
-    check_fields(model, rows.x)
+def check(model: keras.Model, rows: Encoded | Streamed) -> None:
+    """Raise ValueError where rows do not fit the model, are none, or not finite."""
     if rows.encoder is not None:
         models.check_encoder(model, rows.encoder)
-    x = _inputs_of(model, rows.x)
+    if isinstance(rows, Streamed):
+        if not rows.n_rows:
+            raise ValueError("There are no rows.")
+        return  # its pieces are checked as they come
+    check_fields(model, rows.x)
+    x = inputs_of(model, rows.x)
     lengths = {"y": len(rows.y)} | {name: len(values) for name, values in x.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Lengths differ: {lengths}.")
@@ -387,7 +480,7 @@ def _check(model: keras.Model, rows: Encoded) -> None:
             )
 
 
-def _seed_dropout(model: keras.Model, seed: int) -> None:
+def seed_dropout(model: keras.Model, seed: int) -> None:
     """So that a training depends on its own seed, whatever ran before."""
     for i, layer in enumerate(model.layers):
         if generator := getattr(layer, "seed_generator", None):

@@ -25,6 +25,7 @@ import pandas as pd
 
 TEXT, NUMBERS = "text", "numbers"
 SHOWN = 5  # row labels that an error names
+WHERE = "where"  # in attrs of a table: what it is a part of, for an error
 _FLOAT_BITS = 1024  # a whole number of fewer bits is below the largest float
 
 _DATES = (datetime.date, datetime.time, np.datetime64, pd.Period)
@@ -127,9 +128,10 @@ def refuse(
         return
     rows = column[bad]
     labels = rows.index[:SHOWN].tolist()
+    of = f" of {column.attrs[WHERE]}" if WHERE in column.attrs else ""
     raise ValueError(
         f"Column {column.name!r} {what} in {len(rows)} of {len(column)} rows, "
-        f"the first {_shown(rows.iloc[0])}, in rows {labels}. {do}"
+        f"the first {_shown(rows.iloc[0])}, in rows {labels}{of}. {do}"
     )
 
 

@@ -13,9 +13,10 @@ import keras
 import matplotlib
 import pytest
 
-from helpers import checks, datasets
+from helpers import checks, datasets, processes
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+NEEDS_RAY = "11"
 ANYTHING = checks.Bound(-float("inf"), float("inf"))
 
 
@@ -96,6 +97,8 @@ def as_a_reader() -> Iterator[Callable]:
         patch.setattr(checks, "within", within_or_anything)
 
         def go(wanted: tuple[str, ...], ready=None, edit=None) -> dict:
+            if wanted[0] == NEEDS_RAY:
+                pytest.importorskip("ray", reason=processes.MISSING)
             data = movielens(wanted[0])
             patch.setattr(datasets, "load", lambda name=None: data)
             return run(wanted, ready, edit)

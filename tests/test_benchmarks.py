@@ -194,6 +194,10 @@ def test_the_programs_start_with_what_their_lines_say(started):
     assert started("scoring") == (5, {"random_state": 0})
     assert started("growth", "rows") == ("with_rows", 10_000, {})
     assert started("growth", "ids") == ("with_ids", 10_000, "keras.Adam", {})
+    assert started("scale") == started("scale", "rows") == ("through", 100_000, {})
+    assert started("scale", "300") == ("through", 300, {})
+    assert started("scale", "speed") == ("in_turns", 3, {})
+    assert started("scale", "order") == ("by_order", 0, "user_id", {})
     assert started("lists", "ml-1m", "2") == (
         "linear",
         "ml-1m",

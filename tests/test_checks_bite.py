@@ -33,7 +33,9 @@ from helpers import (
     kinds,
     layers,
     models,
+    moments,
     optimizers,
+    parquet,
     predictor,
     probabilities,
     ranking,
@@ -112,6 +114,9 @@ STRANGE = (*TEN_LINES, "What is in the table?")
 IN_FORMS = ("10", "Numbers in their forms")
 CONTEST = ("10", "An honest contest")
 OUT = ("10", "Out of the notebook")
+STREAM = ("11", "Learning from a stream")
+FILES = ("11", "Rows in files")
+PIECES = (*FILES, "An order without all rows")
 
 # The first section with a bug -> those before it, run without the bug, once for all.
 THREE = ("05", "Three parts, one sum")
@@ -783,6 +788,54 @@ BUGS = (
         "self.target.answer(part)",
         "part",
         OUT,
+    ),
+    Bug(
+        "a value counts anew in each frame",
+        vocabulary,
+        "tally",
+        "frequency[value] += count",
+        "frequency[value] = count",
+        STREAM,
+    ),
+    Bug(
+        "the deviation is that of the last frame",
+        moments.Moments,
+        "add",
+        "self.squares += ",
+        "self.squares = ",
+        STREAM,
+    ),
+    Bug(
+        "a file ends before its last row group",
+        parquet,
+        "_groups",
+        "range(footer.num_row_groups)",
+        "range(footer.num_row_groups - 1)",
+        FILES,
+    ),
+    Bug(
+        "of the rows that fill no batch others come twice",
+        feeding.Pieces,
+        "chunks",
+        "held = [_taken(x, y, shuffled_rows[full:])]",
+        "held = [_taken(x, y, shuffled_rows[: n - full])]",
+        PIECES,
+    ),
+    Bug(
+        "every epoch has the order of the first",
+        feeding.Pieces,
+        "chunks",
+        "[self.seed, self.epoch]",
+        "[self.seed, 0]",
+        PIECES,
+    ),
+    Bug(
+        "pieces come in the order of the file",
+        feeding.Pieces,
+        "chunks",
+        "rng.permutation(self.pieces)",
+        "range(self.pieces)",
+        PIECES,
     ),
 )
 

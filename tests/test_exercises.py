@@ -272,6 +272,35 @@ EXERCISES = {
             "def answer(a, b):\n    return a.nunique() == b.nunique()": "decides its",
         },
     ),
+    "11.1": Exercise(
+        (),
+        {
+            "answer = (3 + 5) / 2": "counts by its rows",
+            "answer = 10 * 3 + 30 * 5": "counts by its rows",
+        },
+    ),
+    "11.2": Exercise(
+        (),
+        {
+            "answer = 2**20": "nine of ten are alone",
+            "answer = 10**7": "a power of two",
+            "answer = 2**27": "with half as many ids they are not",
+        },
+    ),
+    "11.3": Exercise(
+        (),
+        {
+            "def answer(pieces, worker, workers, seed):\n"
+            "    order = np.random.default_rng(seed + worker).permutation(pieces)\n"
+            "    return order[worker::workers]": "by one order that all workers know",
+            "def answer(pieces, worker, workers, seed):\n"
+            "    return np.arange(pieces)[worker::workers]": "a new one by seed",
+            "def answer(pieces, worker, workers, seed):\n"
+            "    size = pieces // workers\n"
+            "    order = np.random.default_rng(seed).permutation(pieces)\n"
+            "    return order[worker * size : (worker + 1) * size]": "all pieces once",
+        },
+    ),
 }
 
 

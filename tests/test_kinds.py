@@ -677,3 +677,29 @@ def test_a_number_that_was_missing_in_one_frame_was_missing():
 def test_lists_of_strangers_are_told_with_their_column():
     with pytest.warns(UserWarning, match="Column 'f': none of its 2"):
         assert encoded("multi-categorical", [["a"]], [["x", "y"]]) == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        (Categorical, [f"v{i}" for i in range(500)]),
+        (MultiCategorical, [["a", "b"]] * 9),
+    ],
+)
+def test_a_hashed_field_keeps_no_values_while_it_learns(kind, column):
+    field = kind(buckets=8)
+    field.start()
+    for _ in range(3):
+        field.observe("f", pd.DataFrame({"f": column}))
+    assert len(field._frequency) == 1
+
+
+def test_a_hashed_field_counts_what_is_missing():
+    field = Categorical(buckets=8, missing="value")
+    frames = [pd.DataFrame({"f": ["a", "b"]}), pd.DataFrame({"f": ["c", None]})]
+    for some, missing in ((frames, True), (frames[:1], False)):
+        assert FieldEncoder({"f": field}).fit(some)["f"].missing_ is missing
+    with pytest.raises(
+        ValueError, match="does not hold text, as training does|numbers"
+    ):
+        FieldEncoder({"f": field}).fit([*frames, pd.DataFrame({"f": [1, 2]})])

@@ -81,4 +81,18 @@ def test_the_best_model_is_trained_as_readme_says(monkeypatch):
 
 
 def test_every_block_was_run():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
+
+
+def test_rows_in_files_become_a_predictor(shop, tmp_path, monkeypatch):
+    (block,) = (block for block in BLOCKS if "Parquet(" in block)
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("train", "valid", "test")):
+        (tmp_path / name).mkdir()
+        rows = shop.iloc[300 * number : 300 * (number + 1)]
+        rows.to_parquet(tmp_path / name / "part.parquet", row_group_size=70)
+    said = {}
+    exec(block.replace('"epochs": 10', '"epochs": 1'), said)
+    assert [*map(len, said["answers"])] == [70, 70, 70, 70, 20]
+    answers = pd.concat(said["answers"])
+    np.testing.assert_allclose(answers, said["large"].predict(shop.iloc[600:]), 1e-6)

@@ -432,6 +432,20 @@ def test_the_command_line_chooses(main, tmp_path):
     assert main("--only", "") == (0, ["data", (everything, build, False)])
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_notebook_is_left_out_where_ray_is_missing(
+    main, tmp_path, monkeypatch, capsys, there
+):
+    write(tmp_path, "11_scale", new_code_cell("1"))
+    monkeypatch.setattr(run_notebooks, "find_spec", lambda name: there or None)
+    code, called = main("--only", "11", "--no-data")
+    assert (code, bool(called)) == ((0, True) if there else (1, False))
+    _, called = main("--no-data")
+    assert ("11_scale" in called[0][0]) == there
+    said = "Left out: 11_scale.ipynb, which needs Ray. Install it: make scale"
+    assert (said in capsys.readouterr().out) != there
+
+
 def test_the_options_are_explained(main, capsys):
     with pytest.raises(SystemExit) as ended:
         main("--help")

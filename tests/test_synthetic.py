@@ -137,3 +137,57 @@ def test_every_value_has_a_weight_and_a_vector(planted):
     }
     for found in (planted.weights, planted.vectors):
         assert {field: [*table] for field, table in found.items()} == values
+
+
+# ---- clicks
+
+
+TRUTH = synthetic.click_truth()
+CLICKS = synthetic.clicks(TRUTH, 20_000, seed=1)
+
+
+def test_clicks_have_the_shape_of_the_criteo_logs():
+    assert len(synthetic.NUMBERS) == 13 and len(synthetic.VALUES) == 26
+    assert [*CLICKS] == [*synthetic.NUMBERS, *synthetic.VALUES, "click", "log-odds"]
+    assert [*synthetic.CLICK_FIELDS] == [*CLICKS][:39]
+    assert 0.2 < CLICKS.click.mean() < 0.3 and {*CLICKS.click} == {0, 1}
+    for name, size in synthetic.VALUES.items():
+        assert 1 <= CLICKS[name].min() and CLICKS[name].max() < size
+    assert (CLICKS[synthetic.NUMBERS] >= 0).all(axis=None)
+
+
+def test_values_come_by_zipfs_law():
+    share = CLICKS.C26.value_counts(normalize=True)
+    for rank in (1, 2, 4):
+        expected = np.log((rank + 1) / rank) / np.log(synthetic.VALUES["C26"])
+        assert share[rank] == pytest.approx(expected, rel=0.2)
+
+
+def test_clicks_are_those_of_the_fm():
+    """By the definition, pair by pair, for ten rows."""
+    rng = np.random.default_rng([1, 1])
+    normal = rng.standard_normal((20_000, 13), "float32")[:10]
+    for i in range(10):
+        row = CLICKS.iloc[i]
+        terms = [x * line for x, line in zip(normal[i], TRUTH.numbers, strict=True)]
+        terms += [TRUTH.values[n][int(row[n])] for n in synthetic.VALUES]
+        terms = np.array(terms, "float64")
+        pairs = sum(
+            terms[a, 1:] @ terms[b, 1:] for a in range(39) for b in range(a + 1, 39)
+        )
+        expected = TRUTH.w0 + terms[:, 0].sum() + pairs
+        assert row["log-odds"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_the_log_odds_say_how_often_rows_are_clicks():
+    said = 1 / (1 + np.exp(-CLICKS["log-odds"].to_numpy("float64")))
+    for low in (0, 0.25, 0.5, 0.75):
+        here = (low <= said) & (said < low + 0.25)
+        assert CLICKS.click[here].mean() == pytest.approx(said[here].mean(), abs=0.04)
+
+
+def test_one_seed_one_table_of_clicks():
+    assert synthetic.clicks(TRUTH, 20_000, seed=1).equals(CLICKS)
+    assert not synthetic.clicks(TRUTH, 20_000, seed=2).equals(CLICKS)
+    same = synthetic.click_truth()
+    np.testing.assert_array_equal(same.numbers, TRUTH.numbers)

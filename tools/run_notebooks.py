@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -20,6 +21,7 @@ from tidy import tidy
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+NEEDS_RAY = "11_scale"
 LOAD = """
 import sys
 from helpers import datasets
@@ -92,6 +94,14 @@ def get_data() -> None:
     print(*notes, f"Data: {os.environ['MOVIELENS']}", sep="\n", flush=True)
 
 
+def can_run(path: Path) -> bool:
+    """Whether what the notebook needs is installed; says so where it is not."""
+    there = path.stem != NEEDS_RAY or find_spec("ray") is not None
+    if not there:
+        print(f"Left out: {path.name}, which needs Ray. Install it: make scale")
+    return there
+
+
 def run(books: list[Path], build: Path, in_place: bool) -> None:
     """Run each notebook; write its page, or the notebook itself."""
     times = {}
@@ -128,6 +138,8 @@ def main() -> int:
     books = sorted(args.notebooks.glob(f"{args.only}*.ipynb"))
     if not books:
         print(f"No notebook {args.only}*.ipynb in {args.notebooks}.", file=sys.stderr)
+        return 1
+    if not (books := [path for path in books if can_run(path)]):
         return 1
     try:
         if not args.no_data:
