@@ -10,20 +10,29 @@ from helpers import values
 
 FOLDS, BINS, PRIOR = 5, 50, 20.0  # of the AUC; PRIOR: rows that the mean counts as
 OFTEN = 20  # rows a number, on average, from which each counts for itself
-LEAST = 10  # ones, and zeros, without which no AUC is computed
-DATE = r"\s*\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\s*\d{1,2}[./]\d{1,2}[./]\d{2,4}(?: .*)?"
+LEAST = 10  # ones, and zeros, without which no AUC is computed; rows of one order
+DATE = (
+    r"\s*\d{4}([-/.])\d{1,2}\1\d{1,2}(?:[T ].*)?|"
+    r"\s*\d{1,2}[./]\d{1,2}[./]\d{2,4}(?: .*)?|\s*\d{1,2}-\d{1,2}-\d{4}(?: .*)?"
+)
+#: An amount as people write it: "$1,234.50", "3,14", "45 %".
+AMOUNT = r"[\s$€£]*[-+]?[\s$€£]*(?:\d{1,3}(?:[,' ]\d{3})+|\d+)(?:[.,]\d+)?[\s%$€£]*"
 
 
 class Column:
     """A column, and what the rules ask of it."""
 
     def __init__(self, column: pd.Series):
+        if isinstance(column.dtype, pd.SparseDtype):  # of which no rows can be chosen
+            column = column.sparse.to_dense()
         self.column, self.n = column, len(column)
         self.missing = column.isna().to_numpy(bool)
         self.filled = column[~self.missing]
         self.odd = ""
         try:
             self.codes, self.values = self._coded()
+            if self.values and not (self.is_date or self.is_list or self.is_text):
+                values.numbers(self.column)  # of more than 32 bits are none
         except ValueError as error:
             self.codes, self.values, self.odd = np.full(self.n, -1), [], str(error)
 
@@ -67,6 +76,37 @@ class Column:
         if not is_text.all() or self.first is None:
             return False
         return bool(self.filled.astype(str).str.fullmatch(DATE).all())
+
+    @cached_property
+    def is_day(self) -> bool:
+        """Whether all its numbers read as year, month and day: 20240131."""
+        if self.numbers is None or not self.is_whole:
+            return False
+        x = np.unique(self.numbers[~self.missing])
+        month, day = x // 100 % 100, x % 100
+        of_year = (x >= 1900_01_01) & (x <= 2100_12_31)
+        of_month = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+        return bool((of_year & of_month).all())
+
+    @cached_property
+    def is_measured(self) -> bool:
+        """Whether it holds lists of numbers that are not whole."""
+        held = [value for found in self.filled for value in found]
+        known = [values.canonical(value) for value in held[:1000]]
+        return any(isinstance(value, float) for value in known)
+
+    @cached_property
+    def almost(self) -> tuple[float, str]:
+        """Of text: which share of rows reads as amounts, and a value that does not yet.
+
+        The value is that of most rows among those that values.numbers() does not read.
+        """
+        texts = pd.Series(self.values, dtype=object)
+        now = pd.to_numeric(texts, errors="coerce").notna()
+        then = now | texts.str.fullmatch(AMOUNT)
+        share = self.counts[then].sum() / len(self.filled)
+        odd = "" if now.all() else self.values[np.where(now, 0, self.counts).argmax()]
+        return float(share), odd
 
     @cached_property
     def numbers(self) -> np.ndarray | None:

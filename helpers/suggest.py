@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import values
-from helpers.columns import Column
+from helpers.columns import AMOUNT, LEAST, Column
 from helpers.kinds import Categorical, Field, MultiCategorical, Numeric
 
 LEAVE_OUT = "leave out"
@@ -53,7 +53,9 @@ class Suggestions:
                 "AUC alone": [alone.get(name, np.nan) for name in proposals],
                 "why": [why for _, why in proposals.values()],
             },
-            index=pd.Index([*proposals], name="column", dtype=object),
+            index=pd.Index(
+                [*proposals], name="column", dtype=object, tupleize_cols=False
+            ),
         )
 
     def _shown(self) -> pd.DataFrame:
@@ -79,12 +81,14 @@ def suggest(rows: pd.DataFrame, target: Hashable) -> Suggestions:
 
     rows: training rows. target: the column that is to be predicted.
 
-    Left out: what is no value, constant, missing in most rows, or different in every
-    row; dates; what says the same as a column before it, value for value or number for
-    number, in the same or the other order; and what gives the target away.
+    Left out: what is no value or constant; what gives the target away; what is missing
+    in most rows, or different in every row; dates; lists of measured numbers; and what
+    says the same as a column before it, value for value or number for number, in the
+    same or the other order.
 
     AUC alone: how well the column by itself parts ones from zeros, or values of the
-    target above its median from the others. Each row is scored by the mean target of
+    target above its median from the others (from the median on, where that is nearer
+    to half of the rows). Each row is scored by the mean target of
     the rows of other folds that share its value, or its interval of numbers, drawn to
     the mean of all. So a value that is seen once says nothing. From GIVES_AWAY (0.95)
     on it is too good to be known before the answer is. NaN where there are not ten of
@@ -99,9 +103,12 @@ def suggest(rows: pd.DataFrame, target: Hashable) -> Suggestions:
     alone = {name: column.auc(y) for name, column in columns.items()}
     proposals: dict = {}
     for name, column in columns.items():
-        found = next(filter(None, (rule(name, column) for rule in RULES)), None)
-        found = found or _same(name, columns, proposals)
-        found = found or _gives_away(alone[name]) or _kind(name, column)
+        found = _no_value(name, column) or _constant(name, column)
+        found = found or _gives_away(alone[name])
+        found = found or next(
+            filter(None, (rule(name, column) for rule in RULES)), None
+        )
+        found = found or _same(name, columns, proposals) or _kind(name, column)
         proposals[name] = found
     return Suggestions(proposals, alone, target)
 
@@ -110,8 +117,23 @@ def suggest(rows: pd.DataFrame, target: Hashable) -> Suggestions:
 
 
 def _no_value(name: Hashable, column: Column):
-    if column.odd:
-        return None, f"no field can hold it: {column.odd}"
+    if isinstance(name, bool) or not isinstance(name, str | int | np.integer):
+        return None, "no field can be called so: rename the column"
+    if odd := column.odd or _odd_lists(name, column):
+        return None, f"no field can hold it: {odd}"
+
+
+def _odd_lists(name: Hashable, column: Column) -> str:
+    """What a field would say of lists that it cannot read."""
+    if not column.is_list:
+        return ""
+    field = MultiCategorical(missing="empty")
+    field.start()
+    try:
+        field.observe(name, column.column.to_frame())
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _constant(name: Hashable, column: Column):
@@ -130,9 +152,10 @@ def _mostly_missing(name: Hashable, column: Column):
 
 def _date(name: Hashable, column: Column):
     outside = "those to come lie outside of all training rows. Take year, month or "
-    if column.is_date:
+    if column.is_date or column.is_day:
         return None, f"dates: {outside}weekday as categories, or Numeric(dates=True)"
-    if isinstance(name, str) and TIMED.search(name) and column.is_epoch:
+    timed = isinstance(name, str) and TIMED.search(name) and not NAMED.search(name)
+    if timed and column.is_epoch:
         return None, f"moments since 1970: {outside}weekday as categories"
 
 
@@ -140,16 +163,36 @@ def _different_in_every_row(name: Hashable, column: Column):
     measured = column.numbers is not None and not column.is_whole
     if column.is_list or measured or len(column.filled) < 2:
         return None
+    amount = _almost_numbers(name, column)
     if column.alone == 1:
-        return None, "different in every row: an id of rows says nothing of new ones"
+        why = "different in every row: an id of rows says nothing of new ones"
+        amount = ". An amount? then Numeric()" if column.numbers is not None else amount
+        return None, f"{why}{amount}"
     if column.alone > ALONE and column.numbers is None:
         return None, (
             f"in {column.alone:.0%} of the rows a value that no other row has: free "
-            "text or an id"
+            f"text or an id{amount}"
         )
 
 
-RULES = (_no_value, _constant, _mostly_missing, _date, _different_in_every_row)
+def _measured_lists(name: Hashable, column: Column):
+    if column.is_list and column.is_measured:
+        return None, "lists of measured numbers: make a column of each place"
+
+
+#: The first that has something to say is asked no further.
+RULES = (_mostly_missing, _date, _different_in_every_row, _measured_lists)
+
+
+def _almost_numbers(name: Hashable, column: Column) -> str:
+    """What to do with text that is nearly an amount; "" where it is none."""
+    is_code = isinstance(name, str) and NAMED.search(name)
+    if is_code or column.numbers is not None or not column.is_text or column.is_date:
+        return ""
+    share, odd = column.almost
+    if share < MOSTLY:
+        return ""
+    return f". An amount, but for {_short(odd)}? Make numbers of it, then Numeric()"
 
 
 def _gives_away(auc: float):
@@ -171,12 +214,13 @@ def _alike(one: Column, other: Column) -> str | None:
     """How two columns say the same, None where they do not."""
     if (one.missing != other.missing).any() or len(one.values) != len(other.values):
         return None
-    if len(one.values) <= len(one.filled) / 2:
+    no_order = one.numbers is None or other.numbers is None
+    if no_order or len(one.values) <= len(one.filled) / 2:
         pairs = one.codes.astype("int64") * (len(other.values) + 1) + other.codes
         same = len(np.unique(pairs[~one.missing])) == len(one.values)
         return ": one value here for each value there" if same else None
-    if one.numbers is None or other.numbers is None:
-        return None
+    if len(one.filled) < LEAST:
+        return None  # so few are in one order by chance
     order = np.argsort(one.numbers[~one.missing], kind="stable")
     step = np.diff(other.numbers[~other.missing][order])
     if (step >= 0).all():
@@ -194,7 +238,8 @@ def _kind(name: Hashable, column: Column) -> tuple[Field, str]:
     if column.is_text and (found := _list_as_text(column)):
         return found
     if column.numbers is None:
-        return _category(column, "text")
+        field, why = _category(column, "text")
+        return field, f"{why}{_almost_numbers(name, column)}"
     if why := _names(name, column):
         return _category(column, why)
     return _number(column)
@@ -203,6 +248,9 @@ def _kind(name: Hashable, column: Column) -> tuple[Field, str]:
 def _list_as_text(column: Column) -> tuple[Field, str] | None:
     """Text whose pieces come again where the whole does not."""
     for separator in SEPARATORS:
+        several = [text for text in column.values if separator in text]
+        if all(re.fullmatch(AMOUNT, text) for text in several):  # "1,234" is no list
+            continue
         cut = [text.split(separator) for text in column.values]
         pieces = {piece.strip() for parts in cut for piece in parts}
         several = column.counts[np.array([len(parts) > 1 for parts in cut])].sum()
@@ -217,10 +265,14 @@ def _list_as_text(column: Column) -> tuple[Field, str] | None:
 def _names(name: Hashable, column: Column) -> str:
     """Why numbers are names and not amounts; "" where they are amounts."""
     different = len(column.values)
+    if different == 1:
+        return "one number or none"
     if different == 2 and not column.is_text:
         return "two numbers: yes or no"
     if not column.is_whole:
         return ""
+    if column.column.dtype == "category" and not column.is_text:
+        return "numbers that the table calls categories"
     if isinstance(name, str) and NAMED.search(name):
         return "numbers, but the column is called as ids and codes are"
     if column.is_text:
@@ -298,7 +350,10 @@ def _is_table(rows) -> bool:
 
 
 def _happened(rows: pd.DataFrame, target: Hashable) -> np.ndarray:
-    """(n,) of 0 and 1: the larger of two values, or what is above the median."""
+    """(n,) of 0 and 1: the larger of two values, or what is above the median.
+
+    Where one value is that of most rows, the median is counted to the smaller part.
+    """
     if not len(rows):
         raise ValueError("There are no rows to look at.")
     column = rows[target]
@@ -310,7 +365,8 @@ def _happened(rows: pd.DataFrame, target: Hashable) -> np.ndarray:
         high = max(found.values)
         return np.array([value == high for value in found.values])[found.codes] * 1
     x = values.numbers(column)
-    return (x > np.median(x)).astype(int)
+    cuts = x > np.median(x), x >= np.median(x)
+    return min(cuts, key=lambda ones: abs(ones.mean() - 0.5)).astype(int)
 
 
 def _written(field: Field | None) -> str:

@@ -109,6 +109,29 @@ def test_a_constant_and_what_is_missing():
     assert "missing in 5 of 1,000 rows" in why(found, "nearly")
 
 
+def test_a_column_that_is_filled_where_the_answer_is_yes_gives_it_away():
+    """And no advice is given to take that as a value."""
+    left = np.arange(N) % 20 == 0
+    table = pd.DataFrame(
+        {
+            "left": left,
+            "reason": pd.Series(TEXT).where(left),
+            "closed": pd.Series(pd.date_range("2020-01-01", periods=N)).where(left),
+            "x": NUMBER,
+        }
+    )
+    found = fields.suggest(table, "left")
+    assert left_out(found, "reason", "gives the target away")
+    assert left_out(found, "closed", "gives the target away")
+    assert [*found.fields] == ["x"]
+
+
+def test_a_target_whose_largest_value_most_rows_have_is_parted_all_the_same():
+    stars = np.where(np.arange(N) % 5 < 3, 5, np.arange(N) % 4 + 1)
+    found = fields.suggest(pd.DataFrame({"stars": stars, "copy": stars * 2.5}), "stars")
+    assert left_out(found, "copy", "gives the target away")
+
+
 def test_what_gives_the_target_away():
     noisy = np.where(RNG.random(N) < 0.01, 1 - Y, Y)
     found = of(
@@ -180,6 +203,18 @@ def test_measured_numbers_that_are_all_different_are_not_the_same():
     assert [*of(gone=gone, other=other).fields] == ["gone", "other"]
 
 
+def test_text_that_says_the_same_also_where_it_has_many_values():
+    word = pd.Series([f"w{i}" for i in RNG.integers(700, size=N)])
+    assert 0.5 * N < word.nunique() < 0.75 * N
+    found = of(word=word, other=word.str.upper())
+    assert left_out(found, "other", "says the same as 'word'")
+
+
+def test_few_numbers_are_in_one_order_by_chance():
+    table = pd.DataFrame({"a": [1.5, 2.5, 3.5], "b": [4.5, 6.5, 7.5], "y": [0, 1, 1]})
+    assert [*fields.suggest(table, "y").fields] == ["a", "b"]
+
+
 def test_what_is_left_out_makes_no_other_superfluous():
     found = of(copy=Y, again=np.where(Y, "a", "b"), one=[1] * N, two=[2] * N)
     assert left_out(found, "copy", "gives") and left_out(found, "again", "gives")
@@ -203,6 +238,58 @@ def test_dates_in_every_spelling():
         assert left_out(found, name, "dates: those to come"), name
     assert left_out(found, "timestamp", "moments since 1970")
     assert found.fields == {"version": Categorical()}
+
+
+@pytest.mark.parametrize("form", ["%Y/%m/%d", "%d-%m-%Y", "%Y%m%d", "whole"])
+def test_dates_in_other_spellings(form):
+    days = pd.date_range("2019-01-01", periods=N)
+    written = days.strftime("%Y%m%d" if form == "whole" else form)
+    found = of(day=written.astype(int) if form == "whole" else written)
+    assert left_out(found, "day", "dates: those to come")
+
+
+def test_a_number_called_candidate_is_no_moment():
+    found = of(candidate_id=RNG.integers(10**9, 10**9 + 50, N))
+    assert found.fields["candidate_id"].kind == "categorical"
+
+
+AMOUNT = RNG.integers(1000, 9999, N)
+TENTHS = [f"{x / 10:.1f}" for x in RNG.integers(99, size=N)]
+
+
+@pytest.mark.parametrize(
+    ("column", "odd"),
+    [
+        ([f"{x // 1000},{x % 1000:03}" for x in AMOUNT], ""),
+        ([x.replace(".", ",") for x in TENTHS], ""),
+        ([f"${x}.50" for x in AMOUNT], ""),
+        ([f"{x % 100}%" for x in AMOUNT], ""),
+        (["n/a" if i % 50 == 0 else x for i, x in enumerate(TENTHS)], "'n/a'"),
+        (["?" if i % 50 == 0 else f"{x}.5" for i, x in enumerate(AMOUNT)], "'?'"),
+    ],
+    ids=["thousands", "comma", "dollars", "percent", "few", "many"],
+)
+def test_text_that_is_nearly_numbers_is_no_list_and_says_what_to_mend(column, odd):
+    found = of(x=column)
+    assert "x" not in found.fields or found.fields["x"].kind == "categorical"
+    assert f"An amount, but for {odd}" in why(found, "x")
+    assert "Make numbers of it, then Numeric()" in why(found, "x")
+
+
+def test_text_with_some_numbers_in_it_is_no_amount():
+    lists = [",".join(map(str, RNG.integers(9, size=i % 4 + 1))) for i in range(N)]
+    found = of(
+        word=np.where(np.arange(N) % 3 == 0, TEXT, "7"),
+        zip_code=np.where(np.arange(N) % 50 == 0, "K1A", (AMOUNT % 30).astype(str)),
+        lists=lists,
+    )
+    assert not [column for column in found.fields if "amount" in why(found, column)]
+    assert found.fields["lists"] == MultiCategorical(separator=",")
+
+
+def test_whole_amounts_that_are_all_different_are_not_called_ids_for_sure():
+    found = of(salary=RNG.permutation(np.arange(20_000, 90_000))[:N])
+    assert left_out(found, "salary", "An amount? then Numeric()")
 
 
 def test_numbers_that_are_names():
@@ -285,6 +372,48 @@ def test_what_no_field_can_hold():
     for name in ("mixed", "dicts", "spans"):
         assert left_out(found, name, "no field can hold it: Column"), name
     assert found.fields == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([["a"], "b"] * (N // 2), "is no list"),
+        ([["a", None]] * N, "lists a missing value"),
+        ([[datetime.date(2020, 1, i % 9 + 1)] for i in range(N)], "lists of dates"),
+        ([[*x] for x in RNG.normal(size=(N, 3))], "lists of measured numbers"),
+        (RNG.normal(size=N) * 1e300, "is no finite number"),
+    ],
+    ids=["mixed", "with a gap", "of dates", "vectors", "beyond 32 bits"],
+)
+def test_what_a_field_would_refuse_is_not_proposed(column, words):
+    assert left_out(of(x=column), "x", words)
+
+
+def test_one_number_or_none_is_a_value_and_not_an_amount():
+    for gaps in (3, 300):
+        found = of(x=np.where(np.arange(N) < gaps, np.nan, 5.0))
+        assert found.fields["x"].kind == "categorical"
+
+
+def test_numbers_that_the_table_calls_categories_are():
+    assert of(x=pd.Categorical(RNG.integers(4, size=N))).fields == {"x": Categorical()}
+
+
+def test_numbers_that_are_stored_sparse():
+    column = pd.arrays.SparseArray(np.where(np.arange(N) % 3, 0, np.arange(N) % 7))
+    assert of(x=column).fields["x"].kind == "numeric"
+
+
+def test_a_name_that_no_field_can_have_is_told():
+    names = pd.Index([("a", "b"), 1.5, "y"], dtype=object, tupleize_cols=False)
+    table = pd.DataFrame({i: [0, 1, 2, 3] * 9 for i in range(3)}).set_axis(
+        names, axis=1
+    )
+    found = fields.suggest(table, "y")
+    assert (
+        found.table.why.tolist() == ["no field can be called so: rename the column"] * 2
+    )
+    assert "rename" in repr(found) and "rename" in found._repr_html_()
 
 
 def test_any_name_and_few_rows():
