@@ -6,6 +6,7 @@ rows. A trial that is behind the median of those before it is pruned (Golovin et
 2017, section 3.2.2). Test rows take no part: what was chosen is asked about them once.
 """
 
+import copy
 import hashlib
 import json
 from collections.abc import Hashable, Mapping
@@ -14,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pandas as pd
+from sqlalchemy import URL
+from sqlalchemy.exc import DatabaseError
 
-from helpers import probabilities, training
+from helpers import probabilities, training, values
 from helpers.contenders import Answers, Contender
-from helpers.fields import Field
+from helpers.fields import Field, FieldEncoder
 from helpers.splits import Split
 from helpers.targets import Clicks
 
@@ -46,17 +49,15 @@ def search(
     split: training rows train, validation rows judge. Its test rows are not read.
     seed: of what is drawn, and of each training
 
-    Raises ValueError where the file has a search of that name about something else.
+    Raises ValueError where the file has a search of that name about something else, or
+    is no such database, and for training rows with one answer or no validation rows.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what fails is raised
+    trials, seed = values.whole("trials", trials), values.whole("seed", seed, least=0)
     split = Split(split.train, split.valid, split.test.iloc[:0])
-    study = optuna.create_study(
-        storage=f"sqlite:///{Path(path).resolve()}",
-        study_name=name,
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(FIRST // 2, WARM_UP),
-    )
-    _check_subject(study, _subject(split, fields, target, seed))
+    subject = _subject(contender, split, fields, target, seed)
+    study = _study(name, Path(path).expanduser().resolve())
+    _check_subject(study, subject)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # it was killed
 
@@ -93,7 +94,10 @@ def chosen(
     """The settings with the lowest validation log loss, and their model, trained again.
 
     seed: that of the search, so that the model is the one that was chosen
+    Raises ValueError where all trials were pruned.
     """
+    if not study.get_trials(deepcopy=False, states=(DONE[0],)):
+        raise ValueError("No trial came to its end, so none can be chosen.")
     settings = contender.draw(optuna.trial.FixedTrial(study.best_params))
     split = Split(split.train, split.valid, split.test.iloc[:0])
     return settings, contender.train(
@@ -112,12 +116,48 @@ def seconds(study: optuna.Study) -> list[float]:
     return [trial.duration.total_seconds() for trial in ended]
 
 
-def _subject(split: Split, fields: Mapping, target: Clicks, seed: int) -> str:
-    """16 hex digits for the rows, the fields, the target and the seed of a search."""
+def _study(name: str, path: Path) -> optuna.Study:
+    """The study of that name in the file. Raises ValueError for a file that is none."""
+    url = URL.create("sqlite", database=str(path))  # a path may have a question mark
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return optuna.create_study(
+            storage=url.render_as_string(),
+            study_name=name,
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(FIRST // 2, WARM_UP),
+        )
+    except DatabaseError as error:
+        raise ValueError(
+            f"{path} is no database of searches, or cannot be written: {error.orig}. "
+            "Take another path."
+        ) from error
+
+
+def _subject(
+    contender: Contender, split: Split, fields: Mapping, target: Clicks, seed: int
+) -> str:
+    """16 hex digits for what is searched: settings, rows, fields, target and seed."""
+    if not len(split.valid):
+        raise ValueError("There are no validation rows to judge by.")
+    copy.copy(target).fit(split.train)
+    encoder = FieldEncoder(fields).fit(split.train)
+    digest = hashlib.sha256()
+    for part in split[:2]:
+        y = target.actual(part)
+        for array in (y, *encoder.transform(part).values()):
+            digest.update(repr(array.shape).encode() + array.tobytes())
     rows = [[str(label) for label in part.index] for part in split[:2]]
-    y = [target.actual(part).tolist() for part in split[:2]]
-    text = json.dumps([rows, y, repr(fields), repr(target), seed])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    lists = [encoder.fingerprint, encoder.lists_fingerprint]
+    drawn = [_drawn(contender), repr(fields), repr(target), seed]
+    digest.update(json.dumps([rows, lists, drawn]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _drawn(contender: Contender) -> str:
+    """What a contender can set, and one example: it tells it from others."""
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    return repr([contender.draw(trial), trial.distributions])
 
 
 def _check_subject(study: optuna.Study, subject: str) -> None:
@@ -125,6 +165,6 @@ def _check_subject(study: optuna.Study, subject: str) -> None:
     if found not in (None, subject):
         raise ValueError(
             f"The file has a search {study.study_name!r} with other rows, fields, "
-            "target or seed: take another name or another file."
+            "target, seed or settings: take another name or another file."
         )
     study.set_user_attr(OF, subject)

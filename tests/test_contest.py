@@ -329,6 +329,69 @@ def test_other_rows_or_answers_are_another_search(split, tmp_path):
             searched(other, tmp_path / "a.db", n=4)
 
 
+def test_other_values_of_a_feature_are_another_search(split, tmp_path):
+    searched(split, tmp_path / "a.db", n=2)
+    for part in ("train", "valid"):
+        rows = getattr(split, part)
+        other = split._replace(
+            **{part: rows.assign(price=rows.price.iloc[::-1].values)}
+        )
+        with pytest.raises(ValueError, match="other rows"):
+            searched(other, tmp_path / "a.db", n=4)
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_a_search_of_one_contender_is_none_of_another(split, name):
+    def subject(contender):
+        return contest._subject(contender, split, FIELDS, TARGET, 5)
+
+    others = [CONTENDERS[other] for other in CONTENDERS if other != name]
+    assert subject(CONTENDERS[name]) == subject(CONTENDERS[name])
+    assert subject(CONTENDERS[name]) not in [subject(other) for other in others]
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_rows_that_no_contender_can_learn_from_are_refused(split, tmp_path, name):
+    one = split._replace(train=split.train.assign(bought=1))
+    none = split._replace(valid=split.valid.iloc[:0])
+    for wrong, words in ((one, "nothing to tell apart"), (none, "no validation rows")):
+        with pytest.raises(ValueError, match=words):
+            searched(wrong, tmp_path / "a.db", CONTENDERS[name])
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_a_file_that_is_no_database_is_refused_and_stays(split, tmp_path):
+    (tmp_path / "notes.txt").write_text("what I know of it" * 99)
+    (tmp_path / "folder").mkdir()
+    for name in ("notes.txt", "folder"):
+        with pytest.raises(ValueError, match=f"{name} is no database of searches"):
+            searched(split, tmp_path / name)
+    assert (tmp_path / "notes.txt").read_text() == "what I know of it" * 99
+
+
+def test_a_file_may_have_any_name(split, tmp_path):
+    searched(split, tmp_path / "a?b#c%20 d.db", n=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["a?b#c%20 d.db"]
+
+
+def test_settings_of_a_search(split, tmp_path):
+    study = searched(split, tmp_path / "new" / "a.db", n=np.int64(2), seed=np.int64(5))
+    assert of(study) == of(searched(split, tmp_path / "b.db", n=2, seed=5))
+    for wrong in ({"n": 0}, {"n": 1.5}, {"seed": -1}):
+        with pytest.raises(ValueError, match="is a whole number from"):
+            searched(split, tmp_path / "c.db", **wrong)
+
+
+def test_where_no_trial_came_to_its_end_none_is_chosen(split, tmp_path):
+    def diverges(*_):
+        raise training.Diverged("too fast")
+
+    lost = Contender(fake()[0].draw, diverges)
+    study = searched(split, tmp_path / "a.db", lost, n=2)
+    with pytest.raises(ValueError, match="No trial came to its end"):
+        contest.chosen(lost, study, split, FIELDS, TARGET, 5)
+
+
 def test_a_network_is_searched_the_same_way_twice(split, tmp_path, short):
     def one(path, n):
         return searched(split, path, CONTENDERS["DeepFM"], n=n)

@@ -51,6 +51,7 @@ ARROWS = {
         "splits",
         "targets",
         "training",
+        "values",
     },
     "datasets": {"sources", "formats"},
     "explain": {
