@@ -19,7 +19,7 @@ import pandas as pd
 from helpers import export, models, recommend, training, values
 from helpers.fields import Field, FieldEncoder
 from helpers.models import check_encoder
-from helpers.serve import FORMAT, sealed, unsealed
+from helpers.serve import FORMAT, finite, sealed, unsealed
 from helpers.splits import Split
 from helpers.targets import Target
 
@@ -123,7 +123,8 @@ class Predictor:
         """
         table = values.table(rows, self.encoder.columns)
         x = self.encoder.transform(table)
-        return pd.Series(self._answers(x)[:, 0], table.index, name=self.target.column)
+        answers = self._answers(x)[:, 0]
+        return finite(pd.Series(answers, table.index, name=self.target.column))
 
     def evaluate(self, rows) -> dict[str, float]:
         """The scores of the answers, and the monitored one of the target's baseline.

@@ -69,11 +69,19 @@ class Scorer:
             raw = [*map(self._raw, parts)]
         answers = [self.target.answer(part).mean(axis=1) for part in raw]
         answers = np.concatenate([np.zeros(0), *answers])
-        return pd.Series(answers, table.index, name=self.target.column)
+        return finite(pd.Series(answers, table.index, name=self.target.column))
 
     def _raw(self, feed: Mapping[str, np.ndarray]) -> np.ndarray:
         """(n, models), of encoded rows."""
         return self._session.run(None, feed)[0]
+
+
+def finite(answers: pd.Series) -> pd.Series:
+    """The answers. Raises ValueError, with rows, where one is NaN or infinite."""
+    odd = ~np.isfinite(answers.to_numpy())
+    do = "Numbers of these rows are too far from those of training."
+    values.refuse(answers, odd, "has no finite answer", do)
+    return answers
 
 
 def sealed(content: Mapping) -> str:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -80,7 +81,8 @@ def _at_most(most: int) -> Callable:
 def rows_of(body: bytes) -> list:
     """The rows in the body; one row becomes a list of one."""
     try:
-        found = json.loads(body, parse_constant=_not_in_json)
+        how = {"parse_constant": _not_in_json, "object_pairs_hook": _each_once}
+        found = json.loads(body, **how)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"The body is no JSON: {error}.") from error
     rows = [found] if isinstance(found, dict) else found
@@ -94,6 +96,16 @@ def rows_of(body: bytes) -> list:
 
 def _not_in_json(name: str) -> None:
     raise ValueError(f"it has no {name}, and a missing value is null")
+
+
+def _each_once(pairs: list[tuple]) -> dict:
+    """An object of JSON. Of two values for one name, neither is taken."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has {twice[:80]!r} more than once")
+    return found
 
 
 def _check_lists(rows: list[dict]) -> None:
@@ -185,14 +197,24 @@ def running(file: str | Path, *options: str) -> Iterator[str]:
             process.terminate()
 
 
+def _number(least: int, most: int, text: str) -> int:
+    """An option. Raises argparse.ArgumentTypeError outside of the limits."""
+    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(
+            f"{text} is no whole number from {least} to {most}"
+        )
+    return int(text)
+
+
 def main() -> None:
     """Serve the file of the command line."""
     parser = argparse.ArgumentParser("python -m helpers.service", allow_abbrev=False)
     parser.add_argument("file", help="of Predictor.export()")
     parser.add_argument("--host", default="127.0.0.1", help="to listen on")
-    parser.add_argument("--port", type=int, default=8000, help="0: one that is free")
-    parser.add_argument("--rows", type=int, default=ROWS, help="of a request, at most")
-    parser.add_argument("--bytes", type=int, default=BYTES, help="likewise")
+    number, ports = partial(_number, 1, sys.maxsize), partial(_number, 0, 2**16 - 1)
+    parser.add_argument("--port", type=ports, default=8000, help="0: one that is free")
+    parser.add_argument("--rows", type=number, default=ROWS, help="a request, at most")
+    parser.add_argument("--bytes", type=number, default=BYTES, help="likewise")
     asked = parser.parse_args()
     try:
         app = app_of(Scorer(asked.file), asked.rows, asked.bytes)

@@ -236,6 +236,10 @@ NO_JSON = {
 }
 
 
+NO_JSON["a name twice"] = f'{ONE[:-1]}, "7": 99}}'.encode()
+NO_JSON["a name twice within"] = b'[{"x": {"y": 1, "y": 1}}]'
+
+
 @pytest.mark.parametrize("what", NO_JSON)
 def test_what_is_no_json_is_refused(client, what):
     found = client.post("/predict", content=NO_JSON[what])
@@ -385,6 +389,15 @@ def test_any_bytes_are_answered_or_refused(here, body):
     )
 
 
+def test_an_answer_that_is_not_finite_is_refused(here, file, monkeypatch):
+    odd = np.array([[0.0], [np.nan]])
+    monkeypatch.setattr(Scorer, "_raw", lambda self, feed: odd)
+    found = here.ask("POST", "/predict", json=ROWS[:2])
+    assert found.status_code == 422
+    said = "Column 'bought' has no finite answer in 1 of 2 rows, the first nan, in rows"
+    assert f"{said} [1]" in found.json()["detail"]
+
+
 def test_limits_are_a_choice(here):
     assert here.ask("GET", "/").json()["limits"] == {
         "rows": 4,
@@ -417,6 +430,16 @@ def test_a_file_that_is_none_is_named_at_the_start(tmp_path, without_keras):
     with pytest.raises(RuntimeError, match="gone.onnx did not start"):
         with service.running(tmp_path / "gone.onnx"):
             pass
+
+
+@pytest.mark.parametrize(
+    "option", ["--port=99999", "--port=-1", "--rows=0", "--bytes=-5", "--bytes=1e6"]
+)
+def test_an_option_that_is_none_is_told_at_the_start(option, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["service", "a.onnx", option])
+    with pytest.raises(SystemExit):
+        service.main()
+    assert "is no whole number from" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_told_at_the_start(file, without_keras):
