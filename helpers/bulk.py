@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers import values
-from helpers.parquet import Parquet
+from helpers.parquet import Parquet, paths_in
 from helpers.processes import started
 from helpers.serve import Scorer
 
@@ -72,12 +72,14 @@ def score(
     workers = values.whole("workers", workers)
     source, out = _folder(source), Path(out).expanduser().resolve()
     model = Path(model).expanduser().resolve()
-    keys = (keys,) if isinstance(keys, str) else tuple(keys)
+    keys = (keys,) if isinstance(keys, str) else tuple(dict.fromkeys(keys))
     if PREDICTION in keys:
         raise ValueError(f"{PREDICTION!r} is what is written: it cannot be a key.")
-    pieces = sorted(source.glob("*.parquet"))
-    if not pieces:
-        raise ValueError(f"There is no .parquet file in {source}.")
+    if out == source:
+        raise ValueError(f"{out} holds the rows: choose another folder to write to.")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is no folder: choose another place.")
+    pieces = paths_in(source)
     job = Job(model, sum_of(model), keys)
     out.mkdir(parents=True, exist_ok=True)
     missing = _missing(job, pieces, out)
@@ -106,8 +108,7 @@ def sum_of(model: Path) -> str:
     path = model / CONTENT if model.is_dir() else model
     if not path.is_file():
         raise ValueError(f"{path} is missing: {model} is no predictor.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    return _sum(path)
 
 
 def score_piece(scorer, job: Job, piece: Path, out: Path) -> int:
@@ -129,9 +130,11 @@ def _write(scorer, job: Job, rows: Parquet, file: pq.ParquetFile, draft: Path) -
     schema = file.schema_arrow
     if missing := [key for key in job.keys if key not in schema.names]:
         raise ValueError(f"{rows.path.name}: there are no keys {missing}.")
+    if twice := [key for key in job.keys if schema.names.count(key) > 1]:
+        raise ValueError(f"{rows.path.name}: keys are there more than once: {twice}.")
     fields = [schema.field(key) for key in job.keys]
     fields.append(pa.field(PREDICTION, pa.float64()))
-    about = {MODEL: job.sum, ROWS: _rows_of(file)}
+    about = {MODEL: job.sum, ROWS: _sum(rows.path)}
     with pq.ParquetWriter(draft, pa.schema(fields, about)) as written:
         for number, group in enumerate(rows.groups):
             keys = file.read_row_group(group.number, [*job.keys])
@@ -140,10 +143,10 @@ def _write(scorer, job: Job, rows: Parquet, file: pq.ParquetFile, draft: Path) -
             written.write_table(pa.table(found, schema=written.schema))
 
 
-def _rows_of(file: pq.ParquetFile) -> str:
-    """32 hex digits for the rows of a file: of its footer, with sizes and ranges."""
-    text = str([file.metadata.to_dict(), file.schema_arrow])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _sum(path: Path) -> str:
+    """32 hex digits for all bytes of a file: its footer may be that of other rows."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def _missing(job: Job, pieces: list[Path], out: Path) -> list[Path]:
@@ -168,10 +171,9 @@ def _check(job: Job, piece: Path, done: Path) -> None:
     """Raise ValueError where predictions are not those of this job and piece."""
     try:
         schema = pq.read_schema(done)
-        with pq.ParquetFile(piece) as rows:
-            now = _rows_of(rows).encode()
+        now = _sum(piece).encode()
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{done} or {piece} is damaged: {error}") from error
+        raise ValueError(f"{done} is damaged, or cannot be read: {error}") from error
     about: Mapping = schema.metadata or {}
     expected = [*job.keys, PREDICTION]
     why = None

@@ -52,7 +52,8 @@ def read(path: Path, meaning: str) -> tuple[dict, dict[str, list]] | None:
         ) from error
     if about["meaning"] != meaning:
         raise ValueError(
-            f"{path} is of another training: its model, fields, optimizer, seed, rate "
-            "or batches differ. Take another path, or delete it to start anew."
+            f"{path} is of another training: its model, fields, target, rows, "
+            "optimizer, seed, rate or batches differ. Take another path, or delete it "
+            "to start anew."
         )
     return about["numbers"], arrays

@@ -289,7 +289,7 @@ class _Run:
         self.best = task.weights  # of the best epoch, or of the last without `valid`
         self.state = None
         self.path = path and _path(path)
-        self.meaning = _meaning(task)
+        self.meaning = _meaning(task) if self.path else ""
         if self.path and (found := checkpoints.read(self.path, self.meaning)):
             numbers, arrays = found
             self.line.train, self.line.valid = numbers["train"], numbers["valid"]
@@ -353,13 +353,31 @@ def _path(path: str | Path) -> Path:
 
 
 def _meaning(task: Task) -> str:
-    """16 hex digits for all that a training depends on but its first weights."""
+    """16 hex digits for all that a training depends on but its first weights.
+
+    Of rows of files their numbers count, not their values.
+    """
     stream = task.stream
     fields = stream.encoder and stream.encoder.fingerprint
     optimizer = getattr(task.optimizer, "__name__", repr(task.optimizer))
     about = [task.model, optimizer, task.rate, task.seed, len(stream), fields]
+    about += [stream.target.state(), *_rows_meant(stream)]
     text = json.dumps(about, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _rows_meant(stream: Stream) -> list:
+    """What tells the rows of a stream, and their batches, from others."""
+    if not isinstance(stream, Rows):
+        return []
+    rows = stream.rows
+    if isinstance(rows, Streamed):
+        groups = [(group.path.name, group.rows) for group in rows.files.groups]
+        return [stream.batch_size, stream.buffer, groups]
+    digest = hashlib.sha256()
+    for array in (rows.y, *rows.x.values()):
+        digest.update(repr(array.shape).encode() + array.tobytes())
+    return [stream.batch_size, digest.hexdigest()]
 
 
 @contextlib.contextmanager

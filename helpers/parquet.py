@@ -33,7 +33,8 @@ class Group(NamedTuple):
 class Parquet:
     """The rows of a Parquet file, or of all *.parquet files right in a folder.
 
-    path: of the file or folder. columns: those to read; all where it is None
+    path: of the file or folder, in which hidden files do not count. columns: those to
+        read; all where it is None
     groups: the row groups, files in the order of their names; len() counts rows
 
     Iterating gives a DataFrame for each row group, so that FieldEncoder.fit and
@@ -45,15 +46,19 @@ class Parquet:
     Text comes as a pandas Categorical, whole numbers with gaps as Int64. Rows have
     their number in the file as index, and errors name file and row group.
 
-    Raises ValueError for no files, a file that is none of Parquet, missing columns, and
-    a column that holds another kind of thing in one file than in the first.
+    Raises ValueError for no files, a file that is none of Parquet, missing columns, a
+    column that holds another kind of thing in one file than in the first, and, when it
+    is read, a file that was written anew since.
     """
 
     def __init__(self, path: str | Path, columns: Iterable[Hashable] | None = None):
-        self.path = Path(path)
-        paths = _paths(self.path)
+        self.path = Path(path).expanduser()
+        paths = paths_in(self.path) if self.path.is_dir() else [_there(self.path)]
+        self._written = {path: _written(path) for path in paths}
         self._footers = {path: _footer(path) for path in paths}
         self.columns = [*self._schema(paths[0]).names]
+        if isinstance(columns, str):
+            columns = [columns]
         if columns is not None:
             self.columns = [*dict.fromkeys(columns)]
         self._check_columns()
@@ -81,13 +86,19 @@ class Parquet:
         try:
             with pq.ParquetFile(group.path, metadata=footer, **how) as file:
                 table = file.read_row_group(group.number, self.columns)
+            same = _written(group.path) == self._written[group.path]
+            index = pd.RangeIndex(group.first, group.first + group.rows)
+            rows = {name: _series(table[name], index) for name in self.columns}
         except (OSError, pa.ArrowException) as error:
             raise ValueError(
                 f"{group.where}, cannot be read: {error}. It is damaged, or was "
                 "changed since it was opened."
             ) from error
-        index = pd.RangeIndex(group.first, group.first + group.rows)
-        rows = {name: _series(table[name], index) for name in self.columns}
+        if not same:  # old and new rows would be mixed, without a word
+            raise ValueError(
+                f"{group.where}: the file was written anew since it was opened. Open "
+                "it again."
+            )
         frame = pd.DataFrame(rows, index, copy=False)
         frame.attrs[values.WHERE] = group.where
         return frame
@@ -150,15 +161,36 @@ def _series(column, index: pd.RangeIndex) -> pd.Series:
     return found
 
 
-def _paths(path: Path) -> list[Path]:
-    if not path.exists():
-        raise ValueError(f"There is no file or folder {path}.")
-    found = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+def paths_in(folder: Path) -> list[Path]:
+    """The .parquet files of a folder, by name, without hidden ones.
+
+    Raises ValueError where there are none, and for a folder that is called as a file.
+    """
+    named = [p for p in folder.iterdir() if p.suffix.lower() == ".parquet"]
+    found = sorted(path for path in named if not path.name.startswith("."))
     if not found:
         raise ValueError(
-            f"There is no .parquet file in {path}; its subfolders are not looked into."
+            f"There is no .parquet file in {folder}; its subfolders are not looked "
+            "into, and hidden files do not count."
+        )
+    if folders := [path.name for path in found if path.is_dir()]:
+        raise ValueError(
+            f"{folders} in {folder} are folders, which are not looked into. Move their "
+            "files up, or open each folder by itself."
         )
     return found
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError(f"There is no file or folder {path}.")
+    return path
+
+
+def _written(path: Path) -> tuple[int, int]:
+    """Size in bytes, and when a file was last written, in ns."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _footer(path: Path):

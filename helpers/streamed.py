@@ -1,5 +1,6 @@
 """Rows of Parquet files as a model sees them, a row group at a time."""
 
+import tempfile
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,14 +58,23 @@ class Streamed:
         4 bytes a row and column of the encoded arrays are needed on disk. The files
         belong to this encoder alone; delete the folder after training.
 
-        Raises ValueError as piece(), and where the folder is there and not empty.
+        Raises ValueError as piece(), and where the folder is there and not empty. The
+        folder is then not made.
         """
-        folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()):
-            raise ValueError(f"The folder {folder} is not empty: name a new one.")
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, (x, y) in enumerate(self.pieces()):
-            np.savez(folder / f"{number}.npz", y, *x.values())
+        folder = Path(folder).expanduser().resolve()
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise ValueError(f"{folder} is not empty, or no folder: name a new one.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}-", dir=folder.parent
+        ) as draft:
+            whole = Path(draft, "whole")
+            whole.mkdir()
+            for number, (x, y) in enumerate(self.pieces()):
+                np.savez(whole / f"{number}.npz", y, *x.values())
+            if folder.exists():
+                folder.rmdir()
+            whole.rename(folder)
         return replace(self, folder=folder)
 
 

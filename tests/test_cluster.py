@@ -14,7 +14,7 @@ from helpers import checkpoints, cluster, processes, splits, training
 from helpers.cluster import WorkerLost
 from helpers.optimizers import Adam
 from helpers.parquet import Parquet
-from helpers.targets import Chosen, Clicks
+from helpers.targets import Chosen, Clicks, Stars
 from helpers.training import Encoded
 from tests.deadly import DeadlyRows, WithoutYear
 from tests.test_training import FIELDS, table
@@ -193,6 +193,16 @@ def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
             cluster.fit(built(data), data.train, **how | other)
     with pytest.raises(ValueError, match="of another training"):
         cluster.fit(built(data, k=4), data.train, **how)
+    x, y = data.train.x, data.train.y
+    for rows in (  # as many rows and batches, of the same fields
+        data.train._replace(y=y[::-1].copy()),
+        data.train._replace(x={name: array[::-1] for name, array in x.items()}),
+        data.train._replace(target=Stars(low=0, high=9).fit(data.train.rows)),
+    ):
+        with pytest.raises(ValueError, match="of another training"):
+            cluster.fit(built(data), rows, **how)
+    with pytest.raises(ValueError, match="of another training"):
+        cluster.fit(built(data), data.train, **how | {"batch_size": 63})
     assert (tmp_path / "kept.npz").read_bytes() == before
 
 

@@ -163,6 +163,48 @@ def test_a_file_that_is_gone_when_it_is_read(folder):
         list(files)
 
 
+@pytest.mark.parametrize("change", [lambda t: t[::-1], lambda t: t.assign(user=3)])
+def test_a_file_that_is_written_anew_while_it_is_read(tmp_path, change):
+    """Its rows would be half old and half new, where their sizes allow it."""
+    path = write(TABLE[["user"]], tmp_path / "a.parquet", compression="none")
+    files = Parquet(tmp_path)
+    files.read(0)
+    write(change(TABLE[["user"]]), path, compression="none")
+    with pytest.raises(ValueError, match="a.parquet, row group 1: .* written anew|can"):
+        files.read(1)
+    assert Parquet(tmp_path).read(1).user.tolist() == [
+        *change(TABLE).user.iloc[4:8]
+    ]  # opened again
+
+
+def test_text_that_is_none(tmp_path):
+    odd = pa.array([b"\xff\xfe", b"good"]).buffers()
+    table = pa.table({"word": pa.Array.from_buffers(pa.string(), 2, odd)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="a.parquet, row group 0, cannot be read"):
+        Parquet(tmp_path).read(0)
+
+
+def test_hidden_files_do_not_count_and_capital_letters_do(tmp_path):
+    write(TABLE, tmp_path / "a.parquet")
+    write(TABLE, tmp_path / "b.PARQUET")
+    write(TABLE, tmp_path / ".c.parquet")
+    (tmp_path / "._a.parquet").write_bytes(b"of a file system")
+    assert len(Parquet(tmp_path)) == 2 * N
+
+
+def test_a_folder_that_is_called_as_a_file(folder):
+    (folder / "part-9.parquet").mkdir()
+    write(TABLE, folder / "part-9.parquet" / "a.parquet")
+    with pytest.raises(ValueError, match=r"\['part-9.parquet'\] .* are folders"):
+        Parquet(folder)
+    assert len(Parquet(folder / "part-9.parquet")) == N
+
+
+def test_the_name_of_one_column(folder):
+    assert Parquet(folder, "word").columns == ["word"]
+
+
 def test_missing_columns(folder):
     write(TABLE.drop(columns="word"), folder / "part-1.parquet")
     with pytest.raises(ValueError, match=r"part-1.parquet: columns are missing: \['w"):
