@@ -49,7 +49,7 @@ def load(name: str | None = None, data_dir: Path | None = None) -> MovieLens:
     data_dir: where the sets are kept. None: the data/ folder of this project.
     Raises DataError, whose message says what is wrong, where, and what to do.
     """
-    data_dir = Path(data_dir or DATA)
+    data_dir = Path(data_dir or DATA).expanduser()
     name = name or os.environ.get("MOVIELENS") or None
     if name not in (None, *formats.LAYOUTS):
         raise DataError(
@@ -79,7 +79,8 @@ def adult(data_dir: Path | None = None) -> pd.DataFrame:
     data_dir: as of load(). $MOVIELENS says nothing of it.
     Raises DataError, whose message says what is wrong, where, and what to do.
     """
-    return formats.read_adult(sources.folder("adult", Path(data_dir or DATA)))
+    data_dir = Path(data_dir or DATA).expanduser()
+    return formats.read_adult(sources.folder("adult", data_dir))
 
 
 def _read(name: str, folder: Path) -> MovieLens:

