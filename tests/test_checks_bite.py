@@ -111,7 +111,7 @@ VARIANCE = (*SHARED_OUT, "Which terms carry the predictions")
 PANEL = (*SHARED_OUT, "Play with it")
 TEN_LINES = ("10", "Ten lines")
 STRANGE = (*TEN_LINES, "What is in the table?")
-IN_FORMS = ("10", "Numbers in their forms")
+MISSING = ("10", "A number that is missing")
 CONTEST = ("10", "An honest contest")
 OUT = ("10", "Out of the notebook")
 STREAM = ("11", "Learning from a stream")
@@ -122,8 +122,7 @@ PIECES = (*FILES, "An order without all rows")
 THREE = ("05", "Three parts, one sum")
 AFTER = {TRAINED[:2]: THREE, CONTRIBUTIONS[:2]: THREE, KERAS[:2]: LOOP}
 AFTER[SUM[:2]] = ("09", "A prediction")
-AFTER[IN_FORMS], AFTER[CONTEST] = STRANGE, (*STRANGE, IN_FORMS[1])
-AFTER[OUT] = AFTER[CONTEST]
+AFTER[MISSING], AFTER[CONTEST], AFTER[OUT] = STRANGE, STRANGE, TEN_LINES
 
 BUGS = (
     Bug(
@@ -739,7 +738,7 @@ BUGS = (
         "_interval",
         "if self.missing_ else UNKNOWN",
         "if not self.missing_ else UNKNOWN",
-        IN_FORMS,
+        MISSING,
     ),
     Bug(
         "test rows in the search",
