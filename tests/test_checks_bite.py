@@ -109,8 +109,7 @@ FROM_MEAN = (*SHARED_OUT, "From the mean to the prediction")
 VALUES = (*SHARED_OUT, "Down to a single value")
 VARIANCE = (*SHARED_OUT, "Which terms carry the predictions")
 PANEL = (*SHARED_OUT, "Play with it")
-TEN_LINES = ("10", "Ten lines")
-STRANGE = (*TEN_LINES, "What is in the table?")
+STRANGE = ("10", "What is in the table?")
 MISSING = ("10", "A number that is missing")
 CONTEST = ("10", "An honest contest")
 OUT = ("10", "Out of the notebook")
@@ -122,7 +121,9 @@ PIECES = (*FILES, "An order without all rows")
 THREE = ("05", "Three parts, one sum")
 AFTER = {TRAINED[:2]: THREE, CONTRIBUTIONS[:2]: THREE, KERAS[:2]: LOOP}
 AFTER[SUM[:2]] = ("09", "A prediction")
-AFTER[MISSING], AFTER[CONTEST], AFTER[OUT] = STRANGE, STRANGE, TEN_LINES
+AFTER |= dict.fromkeys(
+    (STRANGE, MISSING, CONTEST, OUT), ("10", "Ten lines", STRANGE[1])
+)
 
 BUGS = (
     Bug(
@@ -714,7 +715,7 @@ BUGS = (
         "predict",
         "x = self.encoder.transform(table)",
         "x = self.encoder.fit(table).transform(table)",
-        TEN_LINES,
+        OUT,
     ),
     Bug(
         "the target is left among the fields",
