@@ -65,8 +65,8 @@ def sums_as_products(model) -> None:
     model: onnx.ModelProto. The sum over the p rows of (batch, p, k) is the product of
     (batch, p k) with p identities of size k, one upon the other; that over (batch, k)
     the product with k ones. onnxruntime takes twice as long for a sum of few numbers.
-    Sums over a length that differs from batch to batch stay. Constants that are no longer
-    read are left out: onnxruntime would warn of them whenever it opens the file.
+    Sums over a length that differs from batch to batch stay. Constants that nothing
+    reads any more are left out: onnxruntime warns of them whenever it opens the file.
     """
     from onnx import helper, numpy_helper, shape_inference
 
