@@ -714,7 +714,7 @@ BUGS = (
         predictor.Predictor,
         "predict",
         "x = self.encoder.transform(table)",
-        "x = self.encoder.fit(table).transform(table)",
+        'x = __import__("copy").deepcopy(self.encoder).fit(table).transform(table)',
         OUT,
     ),
     Bug(
