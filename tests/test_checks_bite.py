@@ -109,9 +109,8 @@ FROM_MEAN = (*SHARED_OUT, "From the mean to the prediction")
 VALUES = (*SHARED_OUT, "Down to a single value")
 VARIANCE = (*SHARED_OUT, "Which terms carry the predictions")
 PANEL = (*SHARED_OUT, "Play with it")
-TEN_LINES = ("10", "Ten lines")
-STRANGE = (*TEN_LINES, "What is in the table?")
-IN_FORMS = ("10", "Numbers in their forms")
+STRANGE = ("10", "What is in the table?")
+MISSING = ("10", "A number that is missing")
 CONTEST = ("10", "An honest contest")
 OUT = ("10", "Out of the notebook")
 STREAM = ("11", "Learning from a stream")
@@ -122,8 +121,9 @@ PIECES = (*FILES, "An order without all rows")
 THREE = ("05", "Three parts, one sum")
 AFTER = {TRAINED[:2]: THREE, CONTRIBUTIONS[:2]: THREE, KERAS[:2]: LOOP}
 AFTER[SUM[:2]] = ("09", "A prediction")
-AFTER[IN_FORMS], AFTER[CONTEST] = STRANGE, (*STRANGE, IN_FORMS[1])
-AFTER[OUT] = AFTER[CONTEST]
+AFTER |= dict.fromkeys(
+    (STRANGE, MISSING, CONTEST, OUT), ("10", "Ten lines", STRANGE[1])
+)
 
 BUGS = (
     Bug(
@@ -714,8 +714,8 @@ BUGS = (
         predictor.Predictor,
         "predict",
         "x = self.encoder.transform(table)",
-        "x = self.encoder.fit(table).transform(table)",
-        TEN_LINES,
+        'x = __import__("copy").deepcopy(self.encoder).fit(table).transform(table)',
+        OUT,
     ),
     Bug(
         "the target is left among the fields",
@@ -739,7 +739,7 @@ BUGS = (
         "_interval",
         "if self.missing_ else UNKNOWN",
         "if not self.missing_ else UNKNOWN",
-        IN_FORMS,
+        MISSING,
     ),
     Bug(
         "test rows in the search",

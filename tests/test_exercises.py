@@ -256,7 +256,7 @@ EXERCISES = {
         },
     ),
     "10.2": Exercise(
-        ("Ten lines", "What is in the table?", "Numbers in their forms"),
+        (),
         {
             'answer = Numeric("capital_gain", missing="mean")': "missing as a value",
             'answer = Numeric("capital_gain", missing="value", intervals=2)': (
