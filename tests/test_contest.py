@@ -381,6 +381,20 @@ def test_the_table_has_deepfm_minus_each_of_the_others():
     assert "| -0.1067 ± 0.0336, better | -0.1067 ± 0.0336, worse | 2.0 |" in lines[3]
 
 
+def test_models_of_others_stand_in_the_same_table(small):
+    def figures(loss):
+        one = {"values": [loss, 2 * loss], "mean": 1.5 * loss, "sd": 0.07}
+        return {"scores": dict.fromkeys(benchmark.SCORES, one), "seconds_a_trial": 2.0}
+
+    job = figures(0.5) | {"lines": 15, "seconds": 9.0}
+    results.write("contest", "adult", {"DeepFM": figures(0.3)})
+    results.write("tables", "adult", {"DeepCTR": figures(0.4), "first day, ours": job})
+    benchmark.write_tables()
+    lines = benchmark.README.read_text("utf-8").splitlines()
+    assert [line.split(" | ")[0] for line in lines[6:8]] == ["| DeepFM", "| DeepCTR"]
+    assert "- first day, ours: 15 lines of code, log loss 0.7500, AUC" in lines[9]
+
+
 def test_adult_and_ml_100k_have_a_target_and_not_what_it_is_made_of():
     for name, source in (("adult", "income"), ("ml-100k", "rating")):
         rows, target = benchmark.rows_of(name), benchmark.TARGETS[name]

@@ -251,8 +251,8 @@ EXERCISES = {
     "10.1": Exercise(
         (),
         {
-            "answer = 0.5": "scored by its own answer",
-            "answer = 0.0": "no other has its word",
+            "answer = 1.0": "share each score",
+            "answer = 0.0": "share each score",
         },
     ),
     "10.2": Exercise(
