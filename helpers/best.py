@@ -79,20 +79,20 @@ ADULT = {
 }
 
 
-def _chosen(negatives: int) -> Chosen:
-    """The fields of a film go with it where it is drawn."""
+def chosen(negatives: int) -> Chosen:
+    """Lists: so many films are drawn beside each choice, with their own fields."""
     return Chosen("user_id", "movie_id", ["genres", "year"], negatives=negatives)
 
 
 #: For lists: an FM that tells choices from drawn films. That of ml-100k was chosen on
 #: validation rows of splits.mcrec(); that of ml-1m is the same with a shorter training,
 #: and was not searched.
-LISTS_TARGET = {"ml-100k": _chosen(8), "ml-1m": _chosen(4)}
-_FM = {"k": 32, "l2": 0.005, "parts": ("first_order", "second_order")}
+LISTS_TARGET = {"ml-100k": chosen(8), "ml-1m": chosen(4)}
+FM = {"k": 32, "l2": 0.005, "parts": ("first_order", "second_order")}
 _FIT = {"epochs": 16, "batch_size": 4096, "learning_rate": 5e-3, "decay": True}
 LISTS = {
-    "ml-100k": Recipe(_FM, _FIT),
-    "ml-1m": Recipe(_FM, _FIT | {"epochs": 3, "batch_size": 16384}, members=1),
+    "ml-100k": Recipe(FM, _FIT),
+    "ml-1m": Recipe(FM, _FIT | {"epochs": 3, "batch_size": 16384}, members=1),
 }
 
 #: The same for clicks: the column "liked" is 1 for 4 or 5 stars, 0 for 1 or 2.
