@@ -110,8 +110,8 @@ CLICKS = {
         {"k": 32, "units": (32,), "dropout": 0.3, "l2": 0.002}, CLICK_FIT
     ),
     "ml-1m": Recipe(
-        {"k": 32, "units": (64,), "dropout": 0.2, "l2": 0.003},
-        CLICK_FIT | {"batch_size": 8192},
+        {"k": 64, "units": (128, 64), "dropout": 0.3, "l2": 0.002},
+        {"epochs": 4, "batch_size": 2048, "learning_rate": 2e-3, "decay": True},
     ),
 }
 PLAIN_CLICK_FIT = {
