@@ -1,8 +1,8 @@
-"""The settings of our lists: best.LISTS and best.LISTS_TARGET come from here.
+"""The settings of our lists of ml-1m: its recipe in best.LISTS comes from here.
 
     python -m benchmarks.list_recipes [ml-1m|ml-100k] [trials] [--anew]
 
-The first trial has the settings that helpers/best.py keeps, the others are drawn at
+The first trial has the settings that helpers/best.py has then, the others are drawn at
 random from GRID. Each trains on a part of the training rows of benchmarks.lists, and is
 scored by its lists of ten on the rest of them; test rows take no part. Every trial is
 kept as soon as it is done: see trials. The highest score is no result, since it was
