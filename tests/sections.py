@@ -13,7 +13,7 @@ import keras
 import matplotlib
 import pytest
 
-from helpers import checks, datasets, processes
+from helpers import checks, datasets, plots, processes
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 NEEDS_RAY = "11"
@@ -95,6 +95,7 @@ def as_a_reader() -> Iterator[Callable]:
     path, backend = [*sys.path], matplotlib.get_backend()
     settings = matplotlib.rcParams.copy()
     matplotlib.use("Agg")
+    plots.style()  # as Setup does, which may have run before
     within = checks.within
 
     def within_or_anything(claim, value, bound, beats=None):
