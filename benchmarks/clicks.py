@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks import click_rivals, results, trials
+from benchmarks import click_rivals, results, search, trials
 from benchmarks.rivals import Job
 from helpers import datasets, fields, splits
 from helpers.targets import Clicks, calibration_error
@@ -110,8 +110,39 @@ OURS_PLAIN = {
         for epochs, l2 in product((5, 8), (0.003, 0.006, 0.012))
     ],
 }
+#: Clicks with histories: settings to draw from, the best of nine, and steps from it.
+SPACE = {
+    "k": [32, 48, 64],
+    "units": [[64], [128], [128, 64], [256, 128]],
+    "dropout": [0.1, 0.2, 0.3, 0.5],
+    "l2": [0.001, 0.002, 0.003, 0.005],
+    "epochs": [4, 6, 8, 10],
+    "batch_size": [2048, 4096, 8192],
+    "learning_rate": [1e-3, 2e-3, 3e-3, 5e-3],
+    "decay": [True],
+}
+NEAR = {"k": 64, "units": [128, 64], "dropout": 0.3, "l2": 0.002}
+NEAR |= schedule(6, 2048, 1e-3)
+STEPS = [
+    {"l2": 0.003},
+    {"l2": 0.003, "epochs": 8},
+    {"l2": 0.003, "learning_rate": 2e-3},
+    {"dropout": 0.5},
+    {"dropout": 0.5, "units": [256, 128]},
+    {"epochs": 4, "learning_rate": 2e-3},
+    {"epochs": 8},
+    {"epochs": 4, "batch_size": 1024},
+    {"batch_size": 1024, "learning_rate": 5e-4},
+    {"l2": 0.003, "batch_size": 4096, "learning_rate": 2e-3},
+    {"l2": 0.003, "k": 32, "units": [64], "dropout": 0.2},
+    {"k": 32},
+]
 OURS_LISTS = {
-    "ml-1m": [{"k": 32, "units": [64], "dropout": 0.2, "l2": 0.003} | SHORT],
+    "ml-1m": [
+        {"k": 32, "units": [64], "dropout": 0.2, "l2": 0.003} | SHORT,
+        *search.drawn(SPACE, 8),
+        *(NEAR | step for step in STEPS),
+    ],
     "ml-100k": [
         {"k": 32, "units": [32], "dropout": 0.3, "l2": l2} | schedule(6, 1024, 3e-3)
         for l2 in (0.002, 0.004, 0.008)
@@ -147,8 +178,8 @@ def run(
     choosing: it is judged by validation rows, else by test rows
     member: of a mean; its own seed is seed * MEMBERS + member
     settings: beside those that the contender always has
-    ->  scores: one dict for each row of what the contender gives; seconds; and the
-        probabilities of the test rows where it is not choosing
+    ->  scores: one dict for each row of what the contender gives; seconds; device; and
+        the probabilities of the test rows where it is not choosing
     """
     rows = clicks_of(datasets.load(dataset).joined())
     train, valid, test = splits.random_rows(rows, seed)
@@ -162,6 +193,7 @@ def run(
     seconds = time.perf_counter() - start
     actual = target.actual(judged)
     found = {"scores": [score(p, actual) for p in given], "seconds": seconds}
+    found["device"] = results.device()
     if not choosing:
         found["probabilities"] = [float(f"{p:.7g}") for p in given[-1]]
     return found
@@ -203,12 +235,13 @@ def measure(name: str, dataset: str, alone: Callable) -> dict:
         scores = [together(dataset, seed, found) for seed, found in runs.items()]
     else:
         scores = [found[0]["scores"][-1] for found in runs.values()]
-    seconds = [one["seconds"] for found in runs.values() for one in found]
+    models = [one for found in runs.values() for one in found]
     return {
         "settings": settings,
         "tried": tried,
         "scores": summary(scores),
-        "seconds_a_model": statistics.median(seconds),
+        "seconds_a_model": statistics.median(one["seconds"] for one in models),
+        "devices": sorted({one["device"] for one in models}),
     }
 
 

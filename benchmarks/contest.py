@@ -143,13 +143,35 @@ def _difference(found: pd.DataFrame | None, name: str) -> str:
     return f"{row.difference:+.4f} ± {row.half_width:.4f}, {row.outcome}"
 
 
+def of_first_days(figures: dict) -> list[str]:
+    """A line for each job of tables.py that was measured."""
+    found = []
+    for name, one in figures.items():
+        if "lines" in one:
+            means = [f"{score} {of['mean']:.4f}" for score, of in one["scores"].items()]
+            seconds = f"{one['seconds']:.0f} s from start to end"
+            words = [f"{one['lines']} lines of code", *means, seconds]
+            found.append(f"- {name}: {', '.join(words)}.")
+    return found
+
+
+def kept(dataset: str) -> dict:
+    """All figures on a table: of the contest, and of those of others (tables.py)."""
+    found = [results.read(name, dataset) for name in ("contest", "tables")]
+    return {
+        name: one for each in found if each for name, one in each["figures"].items()
+    }
+
+
 def write_tables() -> None:
     """Rewrite the lines of README between the marks."""
     lines = []
     for dataset in TARGETS:
-        kept = results.read("contest", dataset)
-        if kept and OURS in kept["figures"]:
-            lines += [f"**{dataset}**", "", *table(kept["figures"]), ""]
+        figures = kept(dataset)
+        if OURS in figures:
+            contenders = {n: one for n, one in figures.items() if "lines" not in one}
+            lines += [f"**{dataset}**", "", *table(contenders), ""]
+            lines += [*of_first_days(figures), ""]
     before, rest = README.read_text("utf-8").split(BEGIN)
     text = f"{before}{BEGIN}\n" + "\n".join(lines).strip() + f"\n{END}"
     README.write_text(text + rest.split(END)[1], "utf-8")

@@ -96,7 +96,8 @@ def member(dataset: str, seed: int) -> dict:
     made = Predictor.train(split, best.CHOSEN, target, recipe.model, recipe.fit, seed)
     seconds = time.perf_counter() - start
     made.save(folder(dataset, seed))
-    return judged(made, split, sets, test) | {"seconds": seconds}
+    found = judged(made, split, sets, test)
+    return found | {"seconds": seconds, "device": results.device()}
 
 
 def mean(dataset: str, members: int) -> dict:

@@ -52,6 +52,18 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def device() -> str:
+    """What this process computes on: backend and device of Keras, or the processor."""
+    if "keras" not in sys.modules:
+        return processor()
+    backend = sys.modules["keras"].backend.backend()
+    if backend == "jax":
+        import jax
+
+        return f"jax {jax.__version__}, {jax.devices()[0].device_kind}"
+    return f"{backend}, {processor()}"
+
+
 def versions() -> dict[str, str]:
     """Version of Python and of each of PACKAGES that is installed."""
     found = {"python": platform.python_version()}

@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 README, FIGURE = ROOT / "benchmarks" / "README.md", ROOT / "docs" / "scale.png"
 BEGIN, END = "<!-- scale: begin -->", "<!-- scale: end -->"
 SECONDS = {
-    "cpu_learn": ("to learn the fields", "#999999"),
-    "cpu_train": ("to train one epoch", "#333333"),
-    "cpu_score": ("to score all rows", "#4C78A8"),
+    "cpu_learn": ("to learn the fields", plots.PALETTE["inputs"]),
+    "cpu_train": ("to train one epoch", plots.PALETTE["output"]),
+    "cpu_score": ("to score all rows", plots.PALETTE["first_order"]),
 }
 CEILING = 2  # GiB
 
@@ -35,8 +35,8 @@ def draw(rows: dict) -> plt.Figure:
     fig, (memory, seconds) = plt.subplots(1, 2, figsize=(9, 3.6))
     peaks = [rows[str(n)]["peak_gib"] for n in sizes]
     label = f"peak, slope {rows['slope_peak_gib']:.2f}"
-    memory.loglog(sizes, peaks, "o-", color="#d62728", label=label)
-    memory.axhline(CEILING, color="#999999", lw=0.8)
+    memory.loglog(sizes, peaks, "o-", color=plots.PALETTE["output"], label=label)
+    memory.axhline(CEILING, color=plots.PALETTE["inputs"], lw=0.8)
     memory.text(sizes[0], CEILING * 1.05, f"{CEILING} GiB", color="#777777")
     memory.set(xlabel="rows", ylabel="GiB, libraries included", ylim=(0.3, 10))
     for key, (words, color) in SECONDS.items():
@@ -45,7 +45,9 @@ def draw(rows: dict) -> plt.Figure:
         seconds.loglog(sizes, costs, "o-", color=color, label=label)
     seconds.set(xlabel="rows", ylabel="seconds of all processors")
     for ax in (memory, seconds):
-        ax.legend(fontsize="small", title="slope: of the last two sizes")
+        ax.legend(
+            fontsize="small", title="slope of the last two sizes", loc="upper left"
+        )
     return fig
 
 

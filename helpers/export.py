@@ -65,7 +65,8 @@ def sums_as_products(model) -> None:
     model: onnx.ModelProto. The sum over the p rows of (batch, p, k) is the product of
     (batch, p k) with p identities of size k, one upon the other; that over (batch, k)
     the product with k ones. onnxruntime takes twice as long for a sum of few numbers.
-    Sums over a length that differs from batch to batch stay.
+    Sums over a length that differs from batch to batch stay. Constants that nothing
+    reads any more are left out: onnxruntime warns of them whenever it opens the file.
     """
     from onnx import helper, numpy_helper, shape_inference
 
@@ -78,7 +79,7 @@ def sums_as_products(model) -> None:
         v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in known
     }
     constants = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
-    nodes = []
+    nodes, unread = [], set()
     for i, node in enumerate(model.graph.node):
         _, *size = shapes.get(node.input[0] if node.input else "", [0])
         keeps = {a.name: a.i for a in node.attribute}.get("keepdims", 1)
@@ -94,6 +95,7 @@ def sums_as_products(model) -> None:
         if not is_sum or [*constants.get(node.input[1], [])] != [1]:
             nodes.append(node)
             continue
+        unread.add(node.input[1])
         flat, k = node.input[0], size[1] if len(size) == 2 else 1
         if len(size) == 2:
             shape = add(f"flat_shape_{i}", np.array([-1, size[0] * k]))
@@ -103,6 +105,10 @@ def sums_as_products(model) -> None:
         nodes.append(helper.make_node("MatMul", [flat, ones], [*node.output]))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    unread -= {name for node in nodes for name in node.input}
+    kept = [c for c in model.graph.initializer if c.name not in unread]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
 
 
 def together(predictor) -> keras.Model:

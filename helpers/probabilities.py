@@ -80,7 +80,9 @@ def reliability(
     z, n, share = stats.norm.ppf((1 + level) / 2), found["rows"], found["happened"]
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return found.assign(low=middle - half, high=middle + half)
+    low, high = middle - half, middle + half
+    # Where all of a group are alike an end is the share, but for rounding.
+    return found.assign(low=np.minimum(low, share), high=np.maximum(high, share))
 
 
 def undo_sampling(probabilities, kept: float) -> np.ndarray:

@@ -95,7 +95,7 @@ def rows_of(body: bytes) -> list:
 
 
 def _not_in_json(name: str) -> None:
-    raise ValueError(f"it has no {name}, and a missing value is null")
+    raise ValueError(f"{name} is no value of JSON, and a missing one is null")
 
 
 def _each_once(pairs: list[tuple]) -> dict:

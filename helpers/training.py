@@ -198,6 +198,7 @@ def fit(
         metrics=[metric(name="score", **how)],
         steps_per_execution=50,  # starting each step alone costs a fifth of it
     )
+    model.optimizer.build(model.trainable_variables)  # or the step is traced twice
     seed_dropout(model, seed)
     line = ProgressLine(epochs, target.monitor)
     best = _best_weights(patience, checkpoint) if valid is not None else []

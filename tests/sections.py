@@ -13,7 +13,7 @@ import keras
 import matplotlib
 import pytest
 
-from helpers import checks, datasets, processes
+from helpers import checks, datasets, plots, processes
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 NEEDS_RAY = "11"
@@ -67,14 +67,22 @@ def run(
     return names
 
 
+FEW_USERS = ("04", "05", "06", "09")
+load = datasets.load  # while a notebook runs, it has another one
+
+
 @cache
-def movielens(number: str) -> datasets.MovieLens:
-    """All of ml-100k; 150 users for the notebooks that train on all there are."""
-    whole = datasets.load("ml-100k")
-    if number not in ("05", "06", "09"):
-        return whole
+def few_users() -> datasets.MovieLens:
+    """The ratings of 150 users of ml-100k."""
+    whole = load("ml-100k")
     ratings = whole.ratings[whole.ratings.user_id <= 150].reset_index(drop=True)
     return replace(whole, ratings=ratings)
+
+
+@cache
+def movielens(number: str) -> datasets.MovieLens:
+    """What a notebook loads here: few users where it trains on all there are."""
+    return few_users() if number in FEW_USERS else load("ml-100k")
 
 
 @contextmanager
@@ -87,6 +95,7 @@ def as_a_reader() -> Iterator[Callable]:
     path, backend = [*sys.path], matplotlib.get_backend()
     settings = matplotlib.rcParams.copy()
     matplotlib.use("Agg")
+    plots.style()  # as Setup does, which may have run before
     within = checks.within
 
     def within_or_anything(claim, value, bound, beats=None):

@@ -118,6 +118,23 @@ def test_a_kept_result_says_how_it_came_to_be(path):
     assert {*kept["machine"]} == {*results.machine()}
 
 
+def test_the_device_is_that_of_keras_or_the_processor(monkeypatch):
+    monkeypatch.setattr(results, "processor", lambda: "P 1")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    assert results.device() == "P 1"
+
+    def keras(name):
+        return SimpleNamespace(backend=SimpleNamespace(backend=lambda: name))
+
+    monkeypatch.setitem(sys.modules, "keras", keras("tensorflow"))
+    assert results.device() == "tensorflow, P 1"
+    chip = SimpleNamespace(device_kind="GPU 9")
+    jax = SimpleNamespace(__version__="0.9", devices=lambda: [chip])
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    monkeypatch.setitem(sys.modules, "keras", keras("jax"))
+    assert results.device() == "jax 0.9, GPU 9"
+
+
 def test_versions_of_all_that_was_measured_are_kept():
     kept = [json.loads(path.read_text("utf-8"))["versions"] for path in KEPT]
     assert {name for found in kept for name in found} == {"python", *results.PACKAGES}

@@ -104,6 +104,24 @@ def test_the_ensemble_is_the_mean_of_members_that_differ(ratings, monkeypatch):
     assert one[0] == pytest.approx(alone_loss)
 
 
+def test_a_figure_names_the_devices_that_its_models_were_trained_on(
+    ratings, monkeypatch
+):
+    fake(monkeypatch, lambda job: np.full(len(job.asked), 0.5))
+    seen = iter(["GPU", "GPU", "CPU", "GPU", "GPU"])
+    monkeypatch.setattr(results, "device", lambda: next(seen))
+    assert clicks.measure("fake", SET, alone)["devices"] == ["CPU", "GPU"]
+
+
+def test_steps_are_taken_from_the_best_that_was_drawn():
+    tried = results.read("clicks", "ml-1m")["figures"]["ours"]["tried"]
+    grid = clicks.CONTENDERS["ours"].grid["ml-1m"]
+    assert [trial["settings"] for trial in tried] == grid
+    before = tried[: -len(clicks.STEPS)]
+    first = min(before, key=lambda trial: trial["valid"]["log loss"])
+    assert first["settings"] == clicks.NEAR
+
+
 def test_main_keeps_each_contender_and_prints_a_line(ratings, monkeypatch, capsys):
     monkeypatch.setattr(
         clicks, "CONTENDERS", {"base rate": clicks.CONTENDERS["base rate"]}

@@ -251,12 +251,12 @@ EXERCISES = {
     "10.1": Exercise(
         (),
         {
-            "answer = 0.5": "scored by its own answer",
-            "answer = 0.0": "no other has its word",
+            "answer = 1.0": "share each score",
+            "answer = 0.0": "share each score",
         },
     ),
     "10.2": Exercise(
-        ("Ten lines", "What is in the table?", "Numbers in their forms"),
+        (),
         {
             'answer = Numeric("capital_gain", missing="mean")': "missing as a value",
             'answer = Numeric("capital_gain", missing="value", intervals=2)': (

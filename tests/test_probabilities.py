@@ -83,6 +83,14 @@ def test_reliability_has_groups_of_equal_size_whose_gaps_are_the_calibration_err
     assert ((found.low <= found.happened + 1e-12) & (found.happened < found.high)).all()
 
 
+def test_the_interval_of_a_group_holds_its_share_where_all_are_alike():
+    for happened in (0, 1):
+        for n in range(2, 60):
+            found = room.reliability(np.full(n, 0.5), np.full(n, happened))
+            assert (found.low <= found.happened).all()
+            assert (found.happened <= found.high).all()
+
+
 def test_reliability_has_wilsons_interval():
     """Of 8 in 10: 0.490 to 0.943 (Newcombe 1998)."""
     found = room.reliability(np.full(10, 0.5), [1] * 8 + [0] * 2)

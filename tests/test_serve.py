@@ -93,6 +93,13 @@ def test_no_sum_over_fields_is_left_in_the_file(predictors, folder, name):
     assert bool(sums) >= bool(lists)  # those over a list of any length stay
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_constant_in_the_file_is_read(folder, name):
+    graph = onnx.load(folder / f"{name}.onnx").graph
+    read = {name for node in graph.node for name in node.input}
+    assert not {c.name for c in graph.initializer} - read  # a warning at each start
+
+
 @pytest.fixture(scope="module")
 def scorer(folder) -> Scorer:
     return Scorer(folder / "full.onnx")

@@ -24,7 +24,7 @@ def table(_=None, n: int = 300) -> pd.DataFrame:
 
 
 @pytest.fixture
-def toy(monkeypatch, in_this_process):
+def toy(monkeypatch, tmp_path, in_this_process):
     """The toy table; the rival answers what was drawn, and keeps what it was given."""
     given = []
 
@@ -35,6 +35,8 @@ def toy(monkeypatch, in_this_process):
         given.append((split, fields, seed, dict(os.environ)))
         return lambda rows: np.full(len(rows), settings["p"])
 
+    monkeypatch.setattr(ours, "README", tmp_path / "README.md")
+    ours.README.write_text(f"{ours.BEGIN}\n{ours.END}\n", "utf-8")
     monkeypatch.setattr(ours, "rows_of", table)
     monkeypatch.setattr(ours, "TRIALS", 3)
     monkeypatch.setattr(ours, "SEEDS", [0, 1])

@@ -295,6 +295,17 @@ def test_an_epoch_has_a_step_for_each_batch_and_no_more(data, size):
     assert len(curves.train) == 3
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_a_step_is_traced_once(data, monkeypatch):
+    model, traced = new_model(data), []
+    step = model.train_step
+    monkeypatch.setattr(
+        model, "train_step", lambda rows: traced.append(1) or step(rows)
+    )
+    training.fit(model, data.train, data.valid, epochs=2, batch_size=50)
+    assert len(traced) == 1
+
+
 def test_validation_rows_change_nothing_of_the_training(data):
     alone = new_model(data, **DEEP, dropout=0.2)
     how = {"epochs": 3, "batch_size": 50, "seed": 2, "patience": 9}
