@@ -210,7 +210,10 @@ def test_what_is_wrong_in_another_process_is_said_here(
         bulk.score(
             models["predictor"], tmp_path / "rows", tmp_path / "out", KEYS, workers=2
         )
-    assert capfd.readouterr() == ("", "")
+    said, noise = capfd.readouterr()
+    # Of a worker that an earlier test has killed Ray may tell only now.
+    said = [line for line in said.splitlines() if "(raylet)" not in line]
+    assert (said, noise) == ([], "")
     assert not {*names(tmp_path / "out")} & {"part-3.parquet"}
 
 
