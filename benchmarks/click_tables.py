@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import clicks, results
+from benchmarks import clicks, readme, results
 from benchmarks.figures import difference
 from helpers import comparisons
 
@@ -50,9 +50,7 @@ def main() -> None:
     for dataset in clicks.BOTH:
         if kept := results.read("clicks", dataset):
             lines += [f"**{dataset}**", "", *table(kept["figures"]), ""]
-    before, rest = README.read_text("utf-8").split(BEGIN)
-    text = f"{before}{BEGIN}\n" + "\n".join(lines).strip() + f"\n{END}"
-    README.write_text(text + rest.split(END)[1], "utf-8")
+    readme.rewrite(README, BEGIN, END, lines)
     print(README)
 
 

@@ -13,7 +13,7 @@ see trials.
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -252,10 +252,10 @@ def together(dataset: str, seed: int, found: list[dict]) -> dict[str, float]:
     return score(np.mean([one["probabilities"] for one in found], axis=0), actual)
 
 
-def summary(scores: list[dict]) -> dict:
+def summary(scores: list[dict], names: Iterable[str] = SCORES) -> dict:
     """For each score: values by seed, mean and sd."""
     found = {}
-    for name in SCORES:
+    for name in names:
         values = [one[name] for one in scores]
         sd = statistics.stdev(values)
         found[name] = {"values": values, "mean": statistics.mean(values), "sd": sd}

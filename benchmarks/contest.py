@@ -22,14 +22,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import results, trials
+from benchmarks import clicks, readme, results, trials
 from helpers import best, comparisons, contest, datasets, fields, splits
-from helpers.contenders import CONTENDERS
+from helpers.contenders import CONTENDERS, Contender
 from helpers.targets import Clicks
 
 SEEDS = [0, 1, 2, 3, 4]
 TRIALS = 24
-SCORES = ("log loss", "AUC", "calibration error")
+SCORES = clicks.SCORES
 OURS = "DeepFM"  # what the others are held against
 TEST_TO_TRAIN = 1 / 8
 ADULT, STARS = "adult", "ml-100k"
@@ -51,26 +51,27 @@ def rows_of(dataset: str) -> pd.DataFrame:
 
 
 def run(name: str, dataset: str, seed: int) -> dict:
+    """Search one contender of helpers.contenders on one split, as searched()."""
+    return searched(name, CONTENDERS[name], dataset, seed, database(dataset))
+
+
+def searched(
+    name: str, contender: Contender, dataset: str, seed: int, path: Path
+) -> dict:
     """Search one contender on one split, and ask what was chosen about its test rows.
 
+    path: of the file that keeps the trials
     ->  scores of the test rows; valid: the log loss that it was chosen by; settings;
-        trials and how many of them were pruned; seconds: of each trial
+        how many trials were pruned; seconds: of each trial; and of the chosen model
     """
     split = splits.random_rows(rows_of(dataset), seed)
-    about = split, FIELDS[dataset], Clicks(TARGETS[dataset]).fit(split.train)
-    contender = CONTENDERS[name]
-    study = contest.search(
-        f"{name}, split {seed}",
-        contender,
-        *about,
-        trials=TRIALS,
-        seed=seed,
-        path=database(dataset),
-    )
+    target = Clicks(TARGETS[dataset]).fit(split.train)
+    about = split, FIELDS[dataset], target
+    how = {"trials": TRIALS, "seed": seed, "path": path}
+    study = contest.search(f"{name}, split {seed}", contender, *about, **how)
     start = time.perf_counter()
     settings, answers = contest.chosen(contender, study, *about, seed)
     seconds = time.perf_counter() - start
-    _, _, target = about
     p = answers(split.test.drop(columns=target.column))
     return {
         "scores": target.scores(p, target.actual(split.test)),
@@ -93,14 +94,9 @@ def database(dataset: str) -> Path:
 def measure(name: str, dataset: str, alone: Callable) -> dict:
     """All splits of one contender. alone: Trials.alone."""
     found = [alone(run, name, dataset, seed) for seed in SEEDS]
-    scores = {}
-    for score in SCORES:
-        values = [one["scores"][score] for one in found]
-        sd = statistics.stdev(values)
-        scores[score] = {"values": values, "mean": statistics.mean(values), "sd": sd}
     every = [seconds for one in found for seconds in one["seconds"]]
     return {
-        "scores": scores,
+        "scores": clicks.summary([one["scores"] for one in found]),
         "valid": [one["valid"] for one in found],
         "settings": [one["settings"] for one in found],
         "trials": [len(one["seconds"]) for one in found],
@@ -172,9 +168,7 @@ def write_tables() -> None:
             contenders = {n: one for n, one in figures.items() if "lines" not in one}
             lines += [f"**{dataset}**", "", *table(contenders), ""]
             lines += [*of_first_days(figures), ""]
-    before, rest = README.read_text("utf-8").split(BEGIN)
-    text = f"{before}{BEGIN}\n" + "\n".join(lines).strip() + f"\n{END}"
-    README.write_text(text + rest.split(END)[1], "utf-8")
+    readme.rewrite(README, BEGIN, END, lines)
 
 
 def main(dataset: str = ADULT, *names: str) -> None:

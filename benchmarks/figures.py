@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks import accuracy, growth, lists, results
+from benchmarks import accuracy, growth, lists, readme, results
 from helpers import comparisons, plots
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -291,9 +291,7 @@ def main() -> None:
     fig.savefig(FIGURE, dpi=110)
     plt.close(fig)
     for path, lines in ((README, table()), (DETAILS, details())):
-        before, rest = path.read_text("utf-8").split(BEGIN)
-        after = rest.split(END)[1]
-        path.write_text(f"{before}{BEGIN}\n{lines}\n{END}{after}", "utf-8")
+        readme.rewrite(path, BEGIN, END, [lines])
         print(path)
 
 

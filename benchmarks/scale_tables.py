@@ -9,7 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from benchmarks import results, scale
+from benchmarks import readme, results, scale
 from helpers import plots
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,9 +121,7 @@ def main() -> None:
     lines = [
         line for name in PARTS if name in figures for line in PARTS[name](figures[name])
     ]
-    before, rest = README.read_text("utf-8").split(BEGIN)
-    text = f"{before}{BEGIN}\n" + "\n".join(lines).strip() + f"\n{END}"
-    README.write_text(text + rest.split(END)[1], "utf-8")
+    readme.rewrite(README, BEGIN, END, lines)
     print(README)
 
 

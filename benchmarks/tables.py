@@ -27,44 +27,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import clicks, results, table_rivals, trials
 from benchmarks import contest as ours
-from benchmarks import results, table_rivals, trials
-from helpers import contest, splits
+from helpers import splits
 from helpers.fields import FieldEncoder
-from helpers.targets import Clicks
 
 ADULT = ours.ADULT
-TARGET, FIELDS = ours.TARGETS[ADULT], ours.FIELDS[ADULT]
+TARGET = ours.TARGETS[ADULT]
 CONTENDERS = table_rivals.CONTENDERS
 JOBS = Path(__file__).resolve().parent / "jobs"
 FIRST_DAYS = ("ours", "widedeep")
 
 
 def run(name: str, seed: int) -> dict:
-    """As contest.run(), of a rival."""
-    split = splits.random_rows(ours.rows_of(ADULT), seed)
-    target = Clicks(TARGET).fit(split.train)
-    contender, about = CONTENDERS[name], (split, FIELDS, target)
-    study = contest.search(
-        f"{name}, split {seed}",
-        contender,
-        *about,
-        trials=ours.TRIALS,
-        seed=seed,
-        path=database(),
-    )
-    start = time.perf_counter()
-    settings, answers = contest.chosen(contender, study, *about, seed)
-    seconds = time.perf_counter() - start
-    p = answers(split.test.drop(columns=TARGET))
-    return {
-        "scores": target.scores(p, target.actual(split.test)),
-        "valid": study.best_value,
-        "settings": settings,
-        "pruned": sum(t.state.name == "PRUNED" for t in study.trials),
-        "seconds": contest.seconds(study),
-        "seconds_of_chosen": seconds,
-    }
+    """Search one rival on one split, as contest.searched()."""
+    return ours.searched(name, CONTENDERS[name], ADULT, seed, database())
 
 
 def database() -> Path:
@@ -112,8 +89,9 @@ def job(name: str, seed: int) -> dict:
     parts = splits.random_rows(ours.rows_of(ADULT), seed)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{part}.csv" for part in parts._fields]
+        columns = [*FieldEncoder(ours.FIELDS[ADULT]).columns, TARGET]
         for path, rows in zip(paths, parts, strict=True):
-            rows[[*FieldEncoder(FIELDS).columns, TARGET]].to_csv(path, index=False)
+            rows[columns].to_csv(path, index=False)
         start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, JOBS / f"{name}.py", *paths],
@@ -131,14 +109,10 @@ def job(name: str, seed: int) -> dict:
 def first_day(name: str, alone: Callable) -> dict:
     """Lines, and scores and seconds on all splits, of one of jobs/."""
     found = [alone(job, name, seed) for seed in ours.SEEDS]
-    scores = {}
-    for score in ("log loss", "AUC"):
-        values = [one["scores"][score] for one in found]
-        mean, sd = statistics.mean(values), statistics.stdev(values)
-        scores[score] = {"values": values, "mean": mean, "sd": sd}
+    scores = [one["scores"] for one in found]
     return {
         "lines": lines_of((JOBS / f"{name}.py").read_text("utf-8")),
-        "scores": scores,
+        "scores": clicks.summary(scores, ("log loss", "AUC")),
         "seconds": statistics.median(one["seconds"] for one in found),
     }
 

@@ -35,3 +35,29 @@ def ray():
     pytest.importorskip("ray", reason=processes.MISSING)
     with processes.started(cpus=2) as module:
         yield module
+
+
+@pytest.fixture(params=["tensorflow", "another"])
+def batches_of(request, monkeypatch):
+    """Called with a feed of Model.fit and a number: the batches of each epoch."""
+    import keras
+
+    if request.param == "tensorflow" != keras.backend.backend():
+        pytest.skip("is about TensorFlow")
+    if request.param == "another":
+        monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
+
+    def collect(feed: dict, epochs: int) -> list:
+        data, (begin,) = feed["x"], feed["callbacks"]
+        found = []
+        for epoch in range(epochs):
+            begin.on_epoch_begin(epoch)
+            if request.param == "tensorflow":
+                assert data.cardinality() == 11
+                found.append([*data.as_numpy_iterator()])
+            else:
+                data[0], data[1], data[0]  # as Keras does: it looks into some
+                found.append([data[step] for step in range(len(data))])
+        return found
+
+    return collect

@@ -18,26 +18,12 @@ def rows():
     return x, number.astype("float32") / 10
 
 
-@pytest.fixture(params=["tensorflow", "another"])
-def epochs(request, rows, monkeypatch):
+@pytest.fixture
+def epochs(rows, batches_of):
     """Called with a number and a seed: the batches of each epoch, as arrays."""
-    if request.param == "tensorflow" != keras.backend.backend():
-        pytest.skip("is about TensorFlow")
-    if request.param == "another":
-        monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
 
     def collect(count: int, seed: int = 7) -> list:
-        given = feeding.shuffled(*rows, SIZE, seed)
-        data, (begin,) = given["x"], given["callbacks"]
-        found = []
-        for epoch in range(count):
-            begin.on_epoch_begin(epoch)
-            if request.param == "tensorflow":
-                assert data.cardinality() == 11
-                found.append([*data.as_numpy_iterator()])
-            else:
-                found.append([data[step] for step in range(len(data))])
-        return found
+        return batches_of(feeding.shuffled(*rows, SIZE, seed), count)
 
     return collect
 

@@ -61,28 +61,13 @@ def numbered(number: int):
     return {"id": ids, "list": np.hstack([ids, -ids])}, ids.astype("float32") / 10
 
 
-@pytest.fixture(params=["tensorflow", "another"])
-def epochs(request, monkeypatch):
+@pytest.fixture
+def epochs(batches_of):
     """Called with a number, a seed and a buffer: the batches of each epoch."""
-    if request.param == "tensorflow" != keras.backend.backend():
-        pytest.skip("is about TensorFlow")
-    if request.param == "another":
-        monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
 
     def collect(count: int, seed: int = 7, buffer: int = 30) -> list:
         pieces = feeding.Pieces(numbered, PIECES, ROWS, SIZE, buffer, seed)
-        feed = feeding.streamed(pieces)
-        data, (begin,) = feed["x"], feed["callbacks"]
-        found = []
-        for epoch in range(count):
-            begin.on_epoch_begin(epoch)
-            if request.param == "tensorflow":
-                assert data.cardinality() == 11
-                found.append([*data.as_numpy_iterator()])
-            else:
-                data[0], data[1], data[0]  # as Keras does: it looks into some
-                found.append([data[step] for step in range(len(data))])
-        return found
+        return batches_of(feeding.streamed(pieces), count)
 
     return collect
 

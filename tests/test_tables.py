@@ -40,7 +40,7 @@ def toy(monkeypatch, tmp_path, in_this_process):
     monkeypatch.setattr(ours, "rows_of", table)
     monkeypatch.setattr(ours, "TRIALS", 3)
     monkeypatch.setattr(ours, "SEEDS", [0, 1])
-    monkeypatch.setattr(tables, "FIELDS", FIELDS)
+    monkeypatch.setitem(ours.FIELDS, "adult", FIELDS)
     monkeypatch.setitem(tables.CONTENDERS, "rival", Contender(draw, train))
     monkeypatch.setitem(table_rivals.ENVIRONMENT, "rival", {"OF_RIVAL": "yes"})
     return given
