@@ -73,7 +73,8 @@ def table(rows, columns: Iterable[Hashable]) -> pd.DataFrame:
     for i, one in enumerate(dicts):
         if missing := [column for column in columns if column not in one]:
             raise ValueError(
-                f"Columns are missing: {missing}, in row {i}. A missing value is None."
+                f"Columns are missing: {missing}, in row {i}. A missing value is "
+                "None, in JSON null."
             )
     found = np.empty((len(columns), len(dicts)), dtype=object)
     for line, column in zip(found, columns, strict=True):

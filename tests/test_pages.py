@@ -120,6 +120,19 @@ def test_pictures_are_in_the_page(tmp_path):
     assert said.count(f'src="data:image/png;base64,{PIXEL}"') == 3
 
 
+def test_a_picture_beside_the_folder_is_in_the_page_and_none_from_further_away(
+    tmp_path,
+):
+    folder = tmp_path / "course" / "notebooks"
+    for place in (folder.parent / "docs", tmp_path):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "dot.png").write_bytes(base64.b64decode(PIXEL))
+    folder.mkdir()
+    said = page(folder, text("![one](../docs/dot.png)"), text("![two](../../dot.png)"))
+    assert said.count(f'src="data:image/png;base64,{PIXEL}"') == 1
+    assert 'src="../../dot.png"' in said
+
+
 def test_html_in_text_stays_html(tmp_path):
     said = page(tmp_path, text("A <kbd>key</kbd>.\n\n<details>\n\nMore.\n\n</details>"))
     assert "<p>A <kbd>key</kbd>.</p>" in said

@@ -73,6 +73,12 @@ class _Renderer(IPythonRenderer):
     def latex_environment(self, name: str, body: str) -> str:
         return self.formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
+    def _src_to_base64(self, src: str) -> str | None:
+        # nbconvert's takes nothing from beside the folder of the notebook, as docs/ is.
+        folder = Path(self.path).resolve()
+        beside = IPythonRenderer(path=str(folder.parent))
+        return beside._src_to_base64(f"{folder.name}/{src}")
+
     def _html_embed_images(self, text: str) -> str:
         # It parses tag by tag, and would close the first of <kbd>key</kbd> at once.
         return super()._html_embed_images(text) if "<img" in text else text
