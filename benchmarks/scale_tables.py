@@ -101,11 +101,15 @@ def of_ids(found: dict) -> list[str]:
     """A sentence for each optimizer: rows a second with few ids and with many."""
     few, many = (str(ids) for ids in scale.IDS)
     return [
-        f"- {name} trains {at[few]['rows_a_second']:,.0f} rows a second from Parquet "
-        f"with {int(few):,} hashed ids, {at[many]['rows_a_second']:,.0f} with "
+        f"- {name} trains {_thousands(at[few])} rows a second from Parquet "
+        f"with {int(few):,} hashed ids, {_thousands(at[many])} with "
         f"{int(many):,}; peak {at[many]['peak_gib']:.1f} GiB."
         for name, at in found.items()
     ]
+
+
+def _thousands(found: dict) -> str:
+    return f"{round(found['rows_a_second'], -2):,.0f}"
 
 
 PARTS = {"rows": of_rows, "speed": of_speed, "ids": of_ids, "order": of_order}

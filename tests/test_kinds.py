@@ -699,7 +699,5 @@ def test_a_hashed_field_counts_what_is_missing():
     frames = [pd.DataFrame({"f": ["a", "b"]}), pd.DataFrame({"f": ["c", None]})]
     for some, missing in ((frames, True), (frames[:1], False)):
         assert FieldEncoder({"f": field}).fit(some)["f"].missing_ is missing
-    with pytest.raises(
-        ValueError, match="does not hold text, as training does|numbers"
-    ):
+    with pytest.raises(ValueError, match="does not hold text, as training does"):
         FieldEncoder({"f": field}).fit([*frames, pd.DataFrame({"f": [1, 2]})])

@@ -131,12 +131,17 @@ def test_memory_holds_the_buffer_in_use_and_the_next():
 
 
 def test_a_thread_is_gone_when_an_epoch_is_left_early():
-    before = threading.active_count()
-    pieces = feeding.Pieces(numbered, PIECES, ROWS, SIZE, 30, 0)
-    chunks = pieces.ahead()
+    makers = set()
+
+    def piece(number: int):
+        makers.add(threading.current_thread())
+        return numbered(number)
+
+    chunks = feeding.Pieces(piece, PIECES, ROWS, SIZE, 30, 0).ahead()
     next(chunks)
     chunks.close()
-    assert threading.active_count() <= before  # one of another test may end meanwhile
+    assert makers and threading.current_thread() not in makers
+    assert not any(thread.is_alive() for thread in makers)
 
 
 def test_lists_of_several_lengths_are_padded():
