@@ -11,8 +11,8 @@ from memory, from Parquet, and from pieces that were encoded once, in turns. ord
 validation RMSE of ml-100k from sorted files, by how many rows are shuffled together.
 ids: training from Parquet with a field that is hashed into up to 10^7 ids, by Adam and
 by RowAdam: rows a second of the faster of two epochs after the first, and memory. Each
-size, or seed, is a trial in a process of its own: see trials. The memory is its peak, libraries included.
-Files are in build/scale while they are needed.
+size, or seed, is a trial in a process of its own: see trials. The memory is its peak,
+libraries included. Files are in build/scale while they are needed.
 """
 
 import shutil
