@@ -88,11 +88,10 @@ def suggest(rows: pd.DataFrame, target: Hashable) -> Suggestions:
 
     AUC alone: how well the column by itself parts ones from zeros, or values of the
     target above its median from the others (from the median on, where that is nearer
-    to half of the rows). Each row is scored by the mean target of
-    the rows of other folds that share its value, or its interval of numbers, drawn to
-    the mean of all. So a value that is seen once says nothing. From GIVES_AWAY (0.95)
-    on it is too good to be known before the answer is. NaN where there are not ten of
-    either.
+    to half of the rows). Each row is scored by the mean target of the rows of other
+    folds that share its value, or its interval of numbers, pulled to the mean of all.
+    So a value that is seen once says nothing. From GIVES_AWAY (0.95) on it is too good
+    to be known before the answer is. NaN where there are not ten of either.
 
     Raises ValueError for no DataFrame, no rows, a target that is missing, not there, or
     the same in all rows, and columns that are there twice.
