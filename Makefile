@@ -60,6 +60,10 @@ notebooks: $(STAMP)
 
 test: export MOVIELENS := ml-100k
 test: export COURSE_SMALL := 1
+# Two processes test at once: threads of one would wait for those of the other.
+test: export TF_NUM_INTRAOP_THREADS := 1
+test: export TF_NUM_INTEROP_THREADS := 1
+test: export OMP_NUM_THREADS := 1
 test: $(STAMP)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check

@@ -1,7 +1,10 @@
 """What tests share: how property tests run, and benchmarks without processes.
 
-Property tests have no deadline, as a machine may be busy.
+Property tests have no deadline, as a machine may be busy. Garbage is collected less
+often: the many objects of a model that is built outlive most collections.
 """
+
+import gc
 
 import pandas as pd
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import settings
 from benchmarks import growth, results, trials, turns
 from helpers import processes
 
+gc.set_threshold(50_000, 20, 50)
 settings.register_profile("course", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("course")
 

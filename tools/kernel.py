@@ -2,6 +2,8 @@
 
 import atexit
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
@@ -22,7 +24,7 @@ class _ThisKernel(AsyncKernelManager):
 
 
 class Client(NotebookClient):
-    """Runs one notebook; Ctrl-C ends the kernel and is a KeyboardInterrupt."""
+    """Runs one notebook. Another thread can stop it."""
 
     def __init__(self, nb, **options):
         super().__init__(
@@ -32,6 +34,12 @@ class Client(NotebookClient):
             extra_arguments=["--log-level=CRITICAL"],
             **options,
         )
+
+    def stop(self) -> None:
+        """Kill the kernel, where one has started; execute() raises DeadKernelError."""
+        if self.km is not None and self.km.has_kernel:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(self.km.provisioner.pgid, signal.SIGKILL)
 
     async def async_start_new_kernel(self, **options):
         """Start it with the helpers of this folder, whichever are installed."""
@@ -45,8 +53,3 @@ class Client(NotebookClient):
         except RuntimeError:  # it did not start, so nothing is left to clean up
             atexit.unregister(self._cleanup_kernel)
             raise
-
-    async def _async_cleanup_kernel(self) -> None:
-        if self.km is None:  # the client's own signal handler has ended it
-            raise KeyboardInterrupt
-        await super()._async_cleanup_kernel()

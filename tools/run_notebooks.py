@@ -4,12 +4,14 @@ python tools/run_notebooks.py [--only 02] [--in-place] [--notebooks DIR] [--buil
 """
 
 import argparse
-import asyncio
 import os
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS_RAY = "11_scale"
+AT_ONCE = 2  # kernels, for pages: one leaves half of two processors idle
 LOAD = """
 import sys
 from helpers import datasets
@@ -36,8 +39,11 @@ class Failed(Exception):
     """A notebook stopped; the message is for the reader."""
 
 
-def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
-    """The executed notebook and its seconds. Raises Failed: the cell, the error."""
+def execute(path: Path, running: set[Client]) -> tuple[nbformat.NotebookNode, float]:
+    """The executed notebook and its seconds. Raises Failed: the cell, the error.
+
+    running: has the notebook's client meanwhile
+    """
     nb = nbformat.read(path, as_version=4)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     for cell in code:  # the client leaves those of an empty cell
@@ -57,6 +63,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
             on_cell_execute=begins,
         )
         start = time.monotonic()
+        running.add(client)
         try:
             client.execute()
         except (CellExecutionError, DeadKernelError) as error:
@@ -64,15 +71,24 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
             raise Failed(report(where, begun[-1], error)) from None
         except RuntimeError as error:
             raise Failed(f"The kernel of {path.name} did not start: {error}") from None
+        finally:
+            running.remove(client)
     return nb, time.monotonic() - start
 
 
 def bar(name: str, cells: int) -> tqdm:
-    """A line that is rewritten on a terminal; elsewhere the name of the notebook."""
+    """A line on a terminal while a notebook runs; elsewhere the name of it."""
     if not sys.stdout.isatty():
-        print(name, flush=True)
-    looks = "{desc:28}  cell {n_fmt}/{total_fmt}  {elapsed}"
-    return tqdm(desc=name, total=cells, bar_format=looks, file=sys.stdout, disable=None)
+        sys.stdout.write(f"{name}\n")  # whole, whatever another thread prints
+        sys.stdout.flush()
+    return tqdm(
+        desc=name,
+        total=cells,
+        bar_format="{desc:28}  cell {n_fmt}/{total_fmt}  {elapsed}",
+        file=sys.stdout,
+        disable=None,
+        leave=False,
+    )
 
 
 def report(where: str, source: str, error: Exception) -> str:
@@ -102,28 +118,49 @@ def can_run(path: Path) -> bool:
     return there
 
 
+@contextmanager
+def executed(books: list[Path], at_once: int) -> Iterator[Iterator[tuple]]:
+    """(path, what execute() gives) of each, as they end. Nothing runs on afterwards."""
+    running: set[Client] = set()
+    kernels = ThreadPoolExecutor(at_once)
+    paths = {kernels.submit(execute, path, running): path for path in books}
+    try:
+        yield ((paths[ended], ended.result()) for ended in as_completed(paths))
+    finally:
+        kernels.shutdown(wait=False, cancel_futures=True)
+        while not all(one.done() for one in paths):
+            for client in [*running]:
+                client.stop()
+            time.sleep(0.05)
+
+
 def run(books: list[Path], build: Path, in_place: bool) -> None:
-    """Run each notebook; write its page, or the notebook itself."""
-    times = {}
+    """Run each notebook; write its page, or the notebook itself.
+
+    In place one runs at a time: notebooks tell how many seconds something took.
+    """
+    times, start = {}, time.monotonic()
     if not in_place:
         build.mkdir(parents=True, exist_ok=True)
         for path in books:
             (build / f"{path.stem}.html").unlink(missing_ok=True)
     try:
-        for path in books:
-            nb, times[path.stem] = execute(path)
-            if in_place:
-                nbformat.write(tidy(nb), path)
-            else:
-                write_page(nb, path, build)
+        with executed(books, 1 if in_place else AT_ONCE) as found:
+            for path, (nb, seconds) in found:
+                if in_place:
+                    nbformat.write(tidy(nb), path)
+                else:
+                    write_page(nb, path, build)
+                times[path.stem] = seconds
     finally:
         if not in_place:
             write_index(books[0].parent, build, times)
-    total = sum(times.values()) / 60
-    for name, seconds in times.items():
+    if sys.stdout.isatty():
+        print(end="\r")  # the lines of tqdm are gone, and their column is left
+    for name, seconds in sorted(times.items()):
         print(f"{seconds / 60:6.1f} min  {name}")
     where = books[0].parent if in_place else (build / "index.html").resolve()
-    print(f"{total:6.1f} min  together\nWritten: {where}")
+    print(f"{(time.monotonic() - start) / 60:6.1f} min  in all\nWritten: {where}")
 
 
 def main() -> int:
@@ -145,7 +182,7 @@ def main() -> int:
         if not args.no_data:
             get_data()
         run(books, args.build, args.in_place)
-    except (Failed, KeyboardInterrupt, asyncio.CancelledError) as stop:
+    except (Failed, KeyboardInterrupt) as stop:
         print(f"\n{str(stop) or 'Stopped.'}", file=sys.stderr)
         return 1
     return 0
