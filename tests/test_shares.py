@@ -137,9 +137,9 @@ def test_a_list_of_nothing_but_the_own_item_is_nothing():
     for weight in model.trainable_weights:
         weight.assign(np.random.default_rng(0).normal(0, 30, weight.shape))
     found = outputs(pairs_of(model, encoder))
-    # the first user has no list at all
+    # The first user has no list at all. An item on a list changes the output manyfold.
     at = alone.user - 1, alone["item"] - 1
-    np.testing.assert_allclose(found[at], np.full(len(alone), found[0, 0]), rtol=1e-6)
+    np.testing.assert_allclose(found[at], np.full(len(alone), found[0, 0]), rtol=1e-4)
     assert len(np.unique(found)) > 3
 
 
