@@ -23,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import clicks, readme, results, trials
+from benchmarks.figures import difference
 from helpers import best, comparisons, contest, datasets, fields, splits
 from helpers.contenders import CONTENDERS, Contender
 from helpers.targets import Clicks
@@ -126,17 +127,10 @@ def table(figures: dict) -> list[str]:
         found = figures[name]
         each = [found["scores"][score] for score in SCORES]
         cells = [name, *(f"{x['mean']:.4f} ± {x['sd']:.4f}" for x in each)]
-        cells += [_difference(beside.get(score), name) for score in scores]
+        cells += [difference(beside.get(score), OURS, name) for score in scores]
         cells.append(f"{found['seconds_a_trial']:.1f}")
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _difference(found: pd.DataFrame | None, name: str) -> str:
-    if found is None or (OURS, name) not in found.index:
-        return ""
-    row = found.loc[(OURS, name)]
-    return f"{row.difference:+.4f} ± {row.half_width:.4f}, {row.outcome}"
 
 
 def of_first_days(figures: dict) -> list[str]:

@@ -183,9 +183,9 @@ def comparison(what: str, rows: dict, others: dict) -> list[str]:
     return lines
 
 
-def difference(found: pd.DataFrame, name: str, own: str) -> str:
-    """A cell: the mean difference, its interval and the outcome."""
-    if (name, own) not in found.index:
+def difference(found: pd.DataFrame | None, name: str, own: str) -> str:
+    """A cell: the mean difference, its interval and the outcome; empty without."""
+    if found is None or (name, own) not in found.index:
         return ""
     row = found.loc[(name, own)]
     text = f"{row.difference:+.4f} ± {row.half_width:.4f}, {row.outcome}"
