@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import run_notebooks
-from kernel import Client
+from kernel import THREADS, Client
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from run_notebooks import Failed
@@ -131,8 +131,13 @@ def test_two_notebooks_run_at_once(tmp_path):
     begun = "open('{}', 'w').close()\n"
     for own, other in (("00_a", "01_b"), ("01_b", "00_a")):
         meet = begun.format(own) + until(tmp_path / other)
-        write(tmp_path, own, new_code_cell(meet))
-    assert run(tmp_path).returncode == 0
+        tells = "import os\nprint(os.environ['TF_NUM_INTRAOP_THREADS'])"
+        write(tmp_path, own, new_code_cell(meet), new_code_cell(tells))
+    free = {n: x for n, x in os.environ.items() if n not in THREADS}
+    assert run(tmp_path, env=free).returncode == 0
+    page = (tmp_path / "build" / "00_a.html").read_text("utf-8")
+    share = max(1, os.cpu_count() // 2)
+    assert f"<pre>{share}\n</pre>" in page
 
 
 def test_in_place_one_runs_at_a_time(tmp_path):
@@ -390,7 +395,7 @@ def executed(monkeypatch):
     """run() with notebooks that take 15 and 5 minutes and print their name."""
     order = []
 
-    def execute(path, running):
+    def execute(path, running, threads):
         order.append(path.name)
         nb = nbformat.read(path, as_version=4)
         nb.cells[0].outputs = [nbformat.v4.new_output("stream", text=f"{path.stem}\n")]

@@ -11,6 +11,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
+THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
 
 
 class _ThisKernel(AsyncKernelManager):
@@ -24,9 +25,13 @@ class _ThisKernel(AsyncKernelManager):
 
 
 class Client(NotebookClient):
-    """Runs one notebook. Another thread can stop it."""
+    """Runs one notebook. Another thread can stop it.
 
-    def __init__(self, nb, **options):
+    threads: so many for TensorFlow and OpenMP, unless the environment says how many
+    """
+
+    def __init__(self, nb, threads: int | None = None, **options):
+        self.threads = dict.fromkeys(THREADS, str(threads)) if threads else {}
         super().__init__(
             nb,
             kernel_name="python3",
@@ -44,7 +49,8 @@ class Client(NotebookClient):
     async def async_start_new_kernel(self, **options):
         """Start it with the helpers of this folder, whichever are installed."""
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        options["env"] = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+        options["env"] = self.threads | os.environ
+        options["env"]["PYTHONPATH"] = os.pathsep.join(paths)
         await super().async_start_new_kernel(**options)
 
     async def async_start_new_kernel_client(self, **options):

@@ -39,10 +39,12 @@ class Failed(Exception):
     """A notebook stopped; the message is for the reader."""
 
 
-def execute(path: Path, running: set[Client]) -> tuple[nbformat.NotebookNode, float]:
+def execute(
+    path: Path, running: set[Client], threads: int | None = None
+) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook and its seconds. Raises Failed: the cell, the error.
 
-    running: has the notebook's client meanwhile
+    running: has the notebook's client meanwhile; threads: as of Client
     """
     nb = nbformat.read(path, as_version=4)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
@@ -57,6 +59,7 @@ def execute(path: Path, running: set[Client]) -> tuple[nbformat.NotebookNode, fl
 
         client = Client(
             nb,
+            threads,
             resources={"metadata": {"path": str(path.parent)}},
             coalesce_streams=True,
             record_timing=False,
@@ -120,10 +123,14 @@ def can_run(path: Path) -> bool:
 
 @contextmanager
 def executed(books: list[Path], at_once: int) -> Iterator[Iterator[tuple]]:
-    """(path, what execute() gives) of each, as they end. Nothing runs on afterwards."""
+    """(path, what execute() gives) of each, as they end. Nothing runs on afterwards.
+
+    Several at once share the processors: threads of one would wait for those of others.
+    """
+    share = max(1, os.cpu_count() // at_once) if at_once > 1 else None
     running: set[Client] = set()
     kernels = ThreadPoolExecutor(at_once)
-    paths = {kernels.submit(execute, path, running): path for path in books}
+    paths = {kernels.submit(execute, path, running, share): path for path in books}
     try:
         yield ((paths[ended], ended.result()) for ended in as_completed(paths))
     finally:
