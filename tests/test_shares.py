@@ -135,11 +135,11 @@ def test_a_list_of_nothing_but_the_own_item_is_nothing():
     encoder = FieldEncoder({"liked": History("user", "item")}).fit(alone)
     model = models.set_lists(models.deepfm(encoder.specs, k=2, seed=0), encoder)
     for weight in model.trainable_weights:
-        weight.assign(np.random.default_rng(0).normal(0, 30, weight.shape))
+        weight.assign(np.random.default_rng(0).normal(0, 1, weight.shape))
     found = outputs(pairs_of(model, encoder))
-    # The first user has no list at all. An item on a list changes the output manyfold.
+    # the first user has no list at all
     at = alone.user - 1, alone["item"] - 1
-    np.testing.assert_allclose(found[at], np.full(len(alone), found[0, 0]), rtol=1e-4)
+    np.testing.assert_allclose(found[at], np.full(len(alone), found[0, 0]), rtol=1e-6)
     assert len(np.unique(found)) > 3
 
 

@@ -1,9 +1,8 @@
 """A notebook client whose kernel is the Python that runs it."""
 
+import asyncio
 import atexit
 import os
-import signal
-from contextlib import suppress
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
@@ -42,9 +41,9 @@ class Client(NotebookClient):
 
     def stop(self) -> None:
         """Kill the kernel, where one has started; execute() raises DeadKernelError."""
-        if self.km is not None and self.km.has_kernel:
-            with suppress(ProcessLookupError):  # it has just ended
-                os.killpg(self.km.provisioner.pgid, signal.SIGKILL)
+        manager = self.km  # its own thread takes it away in the end
+        if manager is not None and manager.has_kernel:
+            asyncio.run(manager.provisioner.kill())
 
     async def async_start_new_kernel(self, **options):
         """Start it with the helpers of this folder, whichever are installed."""

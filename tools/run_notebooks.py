@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS_RAY = "11_scale"
-AT_ONCE = 2  # kernels, for pages: one leaves half of two processors idle
+AT_ONCE = 2  # kernels, for pages: one does not keep two processors busy
 LOAD = """
 import sys
 from helpers import datasets
