@@ -153,7 +153,7 @@ LOGISTIC = dict.fromkeys(BOTH, every(C=[0.1, 0.3, 1.0, 3.0, 10.0]))
 PROBIT = dict.fromkeys(BOTH, every(rank=[5, 10, 20]))
 DEEPCTR = {
     "ml-100k": every(k=[16, 32, 64], l2=[1e-4, 3e-4, 1e-3, 3e-3], dropout=[0.5, 0.7]),
-    "ml-1m": every(k=[16], l2=[1e-5, 1e-4, 1e-3], dropout=[0.5, 0.7]),
+    "ml-1m": every(k=[16, 32], l2=[3e-5, 1e-4, 3e-4, 1e-3], dropout=[0.5]),
 }
 KINDS = {"kinds": SIDE}
 CONTENDERS = {
