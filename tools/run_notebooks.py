@@ -126,8 +126,12 @@ def executed(books: list[Path], at_once: int) -> Iterator[Iterator[tuple]]:
     """(path, what execute() gives) of each, as they end. Nothing runs on afterwards.
 
     Several at once share the processors: threads of one would wait for those of others.
+    Then the last ones, which take longest, start first, and none is left to run alone.
     """
-    share = max(1, os.cpu_count() // at_once) if at_once > 1 else None
+    share = None
+    if at_once > 1:
+        share = max(1, os.cpu_count() // at_once)
+        books = books[::-1]
     running: set[Client] = set()
     kernels = ThreadPoolExecutor(at_once)
     paths = {kernels.submit(execute, path, running, share): path for path in books}
