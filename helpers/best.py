@@ -74,8 +74,8 @@ ADULT = {
     "capital_loss": Numeric(log=True),
     "hours_per_week": Numeric(),
     "native_country": Categorical(missing="value"),
-    "exact_gain": Categorical("capital_gain", min_count=5),
-    "exact_loss": Categorical("capital_loss", min_count=5),
+    "exact_gain": Categorical("capital_gain"),
+    "exact_loss": Categorical("capital_loss"),
 }
 
 
