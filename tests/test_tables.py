@@ -1,17 +1,20 @@
 """The rivals of the contest: the same rows and trials; the job of a first day."""
 
 import os
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
 from benchmarks import contest as ours
-from benchmarks import table_rivals, tables
+from benchmarks import table_rivals, tables, turns
 from helpers import contest
 from helpers.contenders import Contender
 from helpers.fields import Categorical, Numeric
+from helpers.targets import Clicks
 
 FIELDS = {"shop": "categorical", "price": Numeric(log=True), "kind": Categorical("tag")}
 
@@ -166,3 +169,31 @@ def test_a_search_is_that_of_the_course(toy, monkeypatch):
     tables.run("rival", 1)
     ((name, how),) = asked
     assert name == "rival, split 1" and how["trials"] == 3 and how["seed"] == 1
+
+
+PACKAGES = {"pytorch-widedeep": "pytorch_widedeep", "DeepCTR DeepFM": "deepctr"}
+
+
+def losses(name: str) -> tuple[float, float]:
+    """Log loss of a rival on rows that it was not trained on, and of their own share."""
+    rival, target = table_rivals.CONTENDERS[name], Clicks("over_50k")
+    split = tables.splits.random_rows(table(n=3000), 0)
+    target.fit(split.train)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    settings = rival.draw(optuna.create_study(sampler=sampler).ask())
+    answers = rival.train(split, FIELDS, target, settings, 0, lambda *_: None)
+    asked = split.test.drop(columns="over_50k")
+    happened = target.actual(split.test)
+    shares = np.full(len(asked), happened.mean())
+    return tuple(
+        target.scores(p, happened)["log loss"] for p in (answers(asked), shares)
+    )
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_rival_learns_in_a_process_of_its_own(name):
+    if find_spec(PACKAGES[name]) is None:
+        pytest.skip("Rivals are in the environment of make bench.")
+    with tables._environment(name):
+        loss, of_share = turns.alone(losses, name)
+    assert loss < 0.9 * of_share
