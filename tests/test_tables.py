@@ -175,7 +175,7 @@ PACKAGES = {"pytorch-widedeep": "pytorch_widedeep", "DeepCTR DeepFM": "deepctr"}
 
 
 def losses(name: str) -> tuple[float, float]:
-    """Log loss of a rival on rows that it was not trained on, and of their own share."""
+    """Log loss of a rival on rows it was not trained on, and of their own share."""
     rival, target = table_rivals.CONTENDERS[name], Clicks("over_50k")
     split = tables.splits.random_rows(table(n=3000), 0)
     target.fit(split.train)
