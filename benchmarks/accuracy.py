@@ -137,10 +137,15 @@ def run(name: str, dataset: str, seed: int, settings: dict, choosing: bool) -> d
 
 
 def choose(name: str, dataset: str, alone: Callable) -> tuple[dict, list]:
-    """The settings with the lowest validation RMSE, and all that were tried."""
+    """The settings with the lowest validation RMSE, and all that were tried.
+
+    Without a search they are the maker's, and the epochs those of the lowest.
+    """
     contender = CONTENDERS[name]
     if not is_searched(contender, dataset):
-        return contender.settings, []
+        if "epochs" not in contender.settings:
+            return contender.settings, []
+        return attempt(name, dataset, contender.settings, alone)["settings"], []
     tried = [
         attempt(name, dataset, contender.settings | point, alone)
         for point in ({}, *search.drawn(contender.space, search.TRIALS - 1))
@@ -213,8 +218,11 @@ def main(dataset: str = "ml-100k", *names: str) -> None:
 
 def count(name: str, dataset: str) -> int:
     """Trials of one contender: its search, and a training for each seed."""
-    searching = search.TRIALS if is_searched(CONTENDERS[name], dataset) else 0
-    return searching + len(SEEDS[dataset])
+    contender = CONTENDERS[name]
+    choosing = int("epochs" in contender.settings)
+    if is_searched(contender, dataset):
+        choosing = search.TRIALS
+    return choosing + len(SEEDS[dataset])
 
 
 def line(name: str, found: dict) -> str:

@@ -211,6 +211,19 @@ def test_where_a_search_takes_hours_the_settings_are_the_makers(enter):
     assert accuracy.count("other", SET) == 2 + search.TRIALS
 
 
+def test_without_a_search_the_epochs_are_chosen_all_the_same(rows, enter):
+    y = truth(rows, 0, True)
+
+    def curve(n, seed, epochs, watch):
+        """Lowest after the second of all epochs."""
+        return np.array([y + abs(epoch - 2) / 10 for epoch in range(1, epochs + 1)])
+
+    fake = enter(fake=Fake(curve), settings={"epochs": 5}, unsearched=(SET,))
+    assert accuracy.choose("fake", SET, alone) == ({"epochs": 2}, [])
+    assert fake.settings == [{"epochs": 5, "watch": True}]
+    assert accuracy.count("fake", SET) == 1 + 2
+
+
 # ---- all seeds
 
 
