@@ -1,5 +1,7 @@
 """Adam in one kernel a table, and an Adam for large tables that touches few rows."""
 
+from types import SimpleNamespace
+
 import keras
 from keras import ops
 
@@ -18,11 +20,20 @@ class Adam(keras.optimizers.Adam):
     is added before the bias correction ("epsilon hat", section 2 of the paper).
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # in an object of its own, which Keras does not take for a part of the state
+        self._of_step = SimpleNamespace(numbers={})
+
     def apply(self, grads, trainable_variables=None):
         """Keras' apply(), with the gradients of one id of a table taken together."""
         if self.clipnorm or self.global_clipnorm or self.clipvalue:
             grads = [merged(gradient) for gradient in grads]
-        return super().apply(grads, trainable_variables)
+        self._of_step.numbers.clear()
+        try:
+            return super().apply(grads, trainable_variables)
+        finally:
+            self._of_step.numbers.clear()
 
     def update_step(self, gradient, variable, learning_rate):
         """One step. gradient: dense like the variable, or slices: values and indices"""
@@ -30,23 +41,39 @@ class Adam(keras.optimizers.Adam):
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
 
-        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        if hasattr(gradient, "indices"):
+            values, ids = gradient.values, gradient.indices
+            gradient = tf.math.unsorted_segment_sum(values, ids, variable.shape[0])
+        gradient = tf.cast(gradient, variable.dtype)
         if self.amsgrad:  # has no kernel
             return super().update_step(gradient, variable, learning_rate)
         i = self._get_variable_index(variable)
-        step = ops.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[i].value.handle,
             v=self._velocities[i].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
             lr=ops.cast(learning_rate, variable.dtype),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=gradient,
+            **self._numbers(variable.dtype),
         )
+
+    def _numbers(self, dtype) -> dict:
+        """What the updates of one step share, each in the graph once."""
+        found = self._of_step.numbers
+        if dtype not in found:
+            step = ops.cast(self.iterations + 1, dtype)
+            beta1, beta2, epsilon = (
+                ops.convert_to_tensor(number, dtype)
+                for number in (self.beta_1, self.beta_2, self.epsilon)
+            )
+            found[dtype] = {
+                "beta1": beta1,
+                "beta2": beta2,
+                "epsilon": epsilon,
+                "beta1_power": beta1**step,
+                "beta2_power": beta2**step,
+            }
+        return found[dtype]
 
 
 @keras.saving.register_keras_serializable(package="deepfm")

@@ -1,6 +1,7 @@
 """Libraries without their start-up notes, for the outputs of a notebook."""
 
 import contextlib
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -19,6 +20,19 @@ def no_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
+@contextlib.contextmanager
+def no_garbage() -> Iterator[None]:
+    """For imports: the many objects that stay are never searched for garbage."""
+    searched = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if searched:
+            gc.enable()
+
+
 def import_keras() -> None:
     """Import Keras and use its backend once, without a note.
 
@@ -26,7 +40,7 @@ def import_keras() -> None:
     before anything else imports Keras.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with no_stderr():
+    with no_stderr(), no_garbage():
         import keras
 
         keras.ops.zeros(1)  # the first use of a device has notes of its own

@@ -6,12 +6,16 @@ often: the many objects of a model that is built outlive most collections.
 
 import gc
 
-import pandas as pd
 import pytest
 from hypothesis import settings
 
-from benchmarks import growth, results, trials, turns
-from helpers import processes
+from helpers import quiet
+
+with quiet.no_garbage():
+    import pandas as pd
+
+    from benchmarks import growth, results, trials, turns
+    from helpers import processes
 
 gc.set_threshold(50_000, 20, 50)
 settings.register_profile("course", deadline=None, max_examples=40, derandomize=True)
