@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 import matplotlib
+import pandas as pd
 import pytest
 
 from helpers import checks, datasets, plots, processes
@@ -67,8 +68,8 @@ def run(
     return names
 
 
-FEW_USERS = ("04", "05", "06", "09")
-load = datasets.load  # while a notebook runs, it has another one
+FEW_USERS = ("04", "05", "06", "07", "09")
+load, adult = datasets.load, datasets.adult  # while a notebook runs, it has others
 
 
 @cache
@@ -77,6 +78,12 @@ def few_users() -> datasets.MovieLens:
     whole = load("ml-100k")
     ratings = whole.ratings[whole.ratings.user_id <= 150].reset_index(drop=True)
     return replace(whole, ratings=ratings)
+
+
+@cache
+def few_people() -> pd.DataFrame:
+    """A third of the people of Adult, drawn at random."""
+    return adult().sample(frac=1 / 3, random_state=0)
 
 
 @cache
@@ -110,6 +117,7 @@ def as_a_reader() -> Iterator[Callable]:
                 pytest.importorskip("ray", reason=processes.MISSING)
             data = movielens(wanted[0])
             patch.setattr(datasets, "load", lambda name=None: data)
+            patch.setattr(datasets, "adult", lambda: few_people().copy())
             return run(wanted, ready, edit)
 
         yield go

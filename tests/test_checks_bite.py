@@ -320,9 +320,9 @@ BUGS = (
     Bug(
         "Adam's mean of gradients starts at zero and is not corrected",
         optimizers.Adam,
-        "update_step",
-        "beta1_power=self.beta_1**step",
-        "beta1_power=0.0 * step",
+        "_numbers",
+        '"beta1_power": beta1**step',
+        '"beta1_power": 0.0 * step',
         LOOP,
     ),
     Bug(

@@ -39,6 +39,9 @@ FOLDED = re.compile(
     r"(?=.*^(?:answer\b|def answer\()).+```\s+</details>",
     re.S | re.M,
 )
+TO_READ = re.compile(r"^\*\*Time\.\*\* +(\d+) minutes to read\b", re.M)
+HOURS = {4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+WORDS_A_MINUTE, LINES_A_MINUTE = 200, 25  # of text, and of code
 CITED = re.compile(r"\([^()]*\b(19|20)\d\d\b[^()]*\)|arXiv")
 
 
@@ -236,6 +239,22 @@ def closing_is_whole(book: Book) -> Iterator[str]:
         yield f"'Exercises' has the numbers {exercises}: three are wanted, 1. to 3."
 
 
+def time_to_read_is_true(book: Book) -> Iterator[str]:
+    if not (said := TO_READ.search(book.nb.cells[0].source)):
+        return  # opening_is_whole wants the line
+    minutes, needed = int(said[1]), minutes_to_read(book)
+    if minutes % 5 or abs(minutes - needed) > 5:
+        yield f"{minutes} minutes to read: it takes {needed:.0f}. Say it in fives."
+
+
+def minutes_to_read(book: Book) -> float:
+    """Of text, and of code, which is read as slowly as it deserves; nothing folded."""
+    folded = re.compile(r"<details>.*?</details>", re.S)
+    words = sum(len(folded.sub("", cell.source).split()) for cell in book.text)
+    lines = [x for cell in book.code for x in cell.source.splitlines() if x.strip()]
+    return words / WORDS_A_MINUTE + len(lines) / LINES_A_MINUTE
+
+
 def exercises_ask(book: Book) -> Iterator[str]:
     cells = book.nb.cells
     asked = [i for i, cell in enumerate(cells) if is_exercise(cell)]
@@ -290,6 +309,7 @@ RULES = [
     numbers_were_printed,
     opening_is_whole,
     closing_is_whole,
+    time_to_read_is_true,
     exercises_ask,
     file_is_tidy,
     formulas_are_understood,
@@ -343,7 +363,8 @@ answer = 1
 
 
 def good() -> Book:
-    opening = "# 07 A title\n\n" + "\n\n".join(f"{start} words" for start in OPENING)
+    starts = "\n\n".join(f"{start} 5 minutes to read." for start in OPENING)
+    opening = f"# 07 A title\n\n{starts}"
     formula = "## Pairs\n\nSee [Exercises](#Exercises). $$\\sum_{i<j} 0.5 e_i$$\n\n"
     cited = (
         "RMSE is 0.91 here, and 0.8567 there (Koren 2008).\n\n| a |\n|---|\n| `1.25` |"
@@ -424,6 +445,8 @@ BAD = [
     *[(closing_is_whole, replace(i, "## ", "### ")) for i in (5, 6, 8, 17)],
     (closing_is_whole, replace(5, "| claim |", "| what |")),
     (closing_is_whole, replace(14, "3. Recall", "4. Recall")),
+    (time_to_read_is_true, replace(0, "Time.** 5 ", "Time.** 10 ")),
+    (time_to_read_is_true, replace(0, "Time.** 5 ", "Time.** 3 ")),
     (exercises_ask, replace(9, "answer = ...\n", "answer = 1\n")),
     (exercises_ask, source(9, "\nx = 1")),
     (exercises_ask, output(9, stream("holds: y\n"))),
@@ -453,6 +476,13 @@ def test_a_bad_notebook_fails_by_its_rule_alone(rule, spoil):
 
 def test_every_rule_has_a_bad_notebook():
     assert {rule for rule, _ in BAD} == set(RULES)
+
+
+def test_readme_says_how_long_all_of_it_is_to_read():
+    books = [Book(path, nbformat.read(path, as_version=4)) for path in PATHS]
+    hours = round(sum(map(minutes_to_read, books)) / 60)
+    readme = (FOLDER.parent / "README.md").read_text("utf-8")
+    assert f"**How long:** about {HOURS[hours]} hours to read" in readme
 
 
 def test_the_last_notebook_needs_no_next():
