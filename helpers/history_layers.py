@@ -62,9 +62,9 @@ class OwnerLists(keras.layers.Layer):
         return ops.cond(ops.shape(owner)[0] > self.owners, by_owner, by_row)
 
     def _cast(self, lists, place):
-        # cast first: some ONNX runtimes have no arithmetic on 8 bits
-        # 16 bits count to 256 only
-        number = ops.sum(ops.cast(lists, "float32"), axis=1, keepdims=True)
+        # some ONNX runtimes have no arithmetic on 8 bits, and 16 count to 256 only
+        lists = ops.cast(lists, "float32")
+        number = ops.sum(lists, axis=1, keepdims=True)
         return ops.cast(lists, self.compute_dtype), place, number
 
     def get_config(self):
