@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -278,7 +279,9 @@ def test_ctrl_c_ends_the_run_and_its_kernel(tmp_path):
     write(tmp_path, "00_a", after)
     page = tmp_path / "build" / "03_d.html"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    runner = subprocess.Popen(command(tmp_path), **pipes)
+    # A shell that runs the tests in the background has them ignore Ctrl-C.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    runner = subprocess.Popen(command(tmp_path), preexec_fn=heard, **pipes)
     try:
         pid = tmp_path / "pid"
         wait_for(lambda: pid.exists() and page.exists() or runner.poll() is not None)
