@@ -27,9 +27,7 @@ from helpers.streamed import Streamed
 from helpers.targets import Target
 from helpers.training import Encoded
 
-# JAX is the only backend whose processes train together; its older versions have to be
-# told how processors do.
-JAX = {"KERAS_BACKEND": "jax", "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo"}
+JAX = {"KERAS_BACKEND": "jax"}  # the only backend whose processes train together
 PATIENCE = 20  # seconds for the others to be heard where one of them has failed
 
 
