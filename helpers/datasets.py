@@ -1,6 +1,7 @@
 """MovieLens to three DataFrames, and Adult to one. Knows files, no model."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .sources import DataError, Unavailable
 __all__ = ["DATA", "DataError", "MovieLens", "Unavailable", "adult", "load"]
 
 DATA = Path(__file__).resolve().parent.parent / "data"
+ROWS = {"ml-1m": 1_000_209, "ml-100k": 100_000, "adult": 32_561}  # ratings, or people
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ def load(name: str | None = None, data_dir: Path | None = None) -> MovieLens:
     name: exactly that set, or an error. None: the set in $MOVIELENS; else ml-1m; else,
         where no source gives ml-1m, ml-100k, and one printed line says so.
     data_dir: where the sets are kept. None: the data/ folder of this project.
+    Warns of a file with fewer ratings than the set has: it may have been cut short.
     Raises DataError, whose message says what is wrong, where, and what to do.
     """
     data_dir = Path(data_dir or DATA).expanduser()
@@ -77,11 +80,29 @@ def adult(data_dir: Path | None = None) -> pd.DataFrame:
         missing where the file has "?"; income is "<=50K" or ">50K" (dollars a year)
 
     data_dir: as of load(). $MOVIELENS says nothing of it.
-    Raises DataError, whose message says what is wrong, where, and what to do.
+    Warns and raises as load().
     """
     data_dir = Path(data_dir or DATA).expanduser()
-    return formats.read_adult(sources.folder("adult", data_dir))
+    return _people(sources.folder("adult", data_dir))
 
 
 def _read(name: str, folder: Path) -> MovieLens:
-    return MovieLens(name, *formats.read(name, folder))
+    data = MovieLens(name, *formats.read(name, folder))
+    _warn_of_fewer(name, len(data.ratings), folder)
+    return data
+
+
+def _people(folder: Path) -> pd.DataFrame:
+    people = formats.read_adult(folder)
+    _warn_of_fewer("adult", len(people), folder)
+    return people
+
+
+def _warn_of_fewer(name: str, rows: int, folder: Path) -> None:
+    """A file that was cut at the end of a line reads as a smaller one."""
+    if rows < ROWS[name]:
+        warnings.warn(
+            f"{folder} has {rows:,} of the {ROWS[name]:,} rows of {name}. Where nobody "
+            f"took some out, delete it and load again.",
+            stacklevel=4,
+        )

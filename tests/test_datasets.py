@@ -25,6 +25,8 @@ from helpers.datasets import DataError, Unavailable
 ROOT = Path(__file__).resolve().parent.parent
 LATIN = "iso-8859-1"
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* rows of :UserWarning")  # tiny sets
+
 TINY_1M = {
     "ratings.dat": "2::10::5::978300760\n1::30::3::978302109\n"
     "1::10::1::978301968\n2::20::4::978300275\n",
@@ -301,6 +303,7 @@ def test_a_set_is_a_thing_of_its_own_and_says_its_size():
         data.name = "ml-100k"
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_real_ml_100k():
     data = datasets.load("ml-100k")
     ratings, movies, users = data.ratings, data.movies, data.users
@@ -761,6 +764,19 @@ def test_every_file_of_adult_gives_the_same_table(tmp_path, name, tight):
     assert {str(rows[name].dtype) for name in texts} == {"str"}
 
 
+@pytest.mark.parametrize("name", [*datasets.ROWS])
+def test_a_set_with_fewer_rows_is_told(tmp_path, name):
+    write(tmp_path / "ml-1m", TINY_1M)
+    write(tmp_path / "ml-100k", TINY_100K)
+    adult(tmp_path)
+    rows = f"{datasets.ROWS[name]:,}"
+    says = f"{tmp_path / name} has [2-4] of the {rows} rows of {name}. "
+    with pytest.warns(UserWarning, match=says) as told:
+        datasets.adult(tmp_path) if name == "adult" else datasets.load(name, tmp_path)
+    assert [one.filename for one in told] == [__file__]
+
+
+@pytest.mark.filterwarnings("error")
 def test_the_real_adult():
     rows = datasets.adult()
     assert rows.shape == (32_561, 15)

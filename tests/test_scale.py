@@ -1,6 +1,7 @@
 """The benchmark of scale: what it writes, measures and keeps, on few rows."""
 
 import itertools
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -136,6 +137,26 @@ def test_hashed_ids_train_by_both_optimizers(small, monkeypatch):
     few, many = (found["Adam"][ids]["rows_a_second"] for ids in ("8", "16"))
     assert found["Adam"]["first_by_last"] == pytest.approx(few / many)
     assert found["RowAdam"]["16"]["peak_gib"] > 0.1
+
+
+def test_a_sorted_file_is_trained_on_with_each_buffer(few_rows, monkeypatch):
+    data = SimpleNamespace(joined=lambda: few_rows)
+    monkeypatch.setattr(scale.datasets, "load", lambda name: {"ml-100k": data}[name])
+    monkeypatch.setattr(scale, "GROUP_OF_ORDER", 40)
+    given, fit = [], training.fit
+
+    def watched(model, train, **how):
+        column = train.rows if hasattr(train, "rows") else pd.concat([*train.files])
+        in_order = column["user_id"].is_monotonic_increasing
+        given.append((train.n_rows, in_order, how["buffer"], how["seed"]))
+        fit(model, train, **how | {"epochs": 1})
+
+    monkeypatch.setattr(training, "fit", watched)
+    found = scale.by_order(3, "user_id")
+    buffers = scale.BUFFERS.values()
+    assert given == [(160, False, 1, 3), *((160, True, b, 3) for b in buffers)]
+    assert [*found] == ["from memory", *scale.BUFFERS]
+    assert all(0.5 < rmse < 3 for rmse in found.values())
 
 
 def test_the_order_is_compared_with_training_from_memory(monkeypatch):
