@@ -38,6 +38,13 @@ def data() -> training.Prepared:
     return encoded(best.split(table(), 0))
 
 
+def test_a_shorter_recipe_has_half_of_the_epochs_and_nothing_else_changed():
+    recipe = best.RECIPES["ml-100k"]
+    assert 2 * recipe.shorter().fit["epochs"] == recipe.fit["epochs"]
+    assert recipe.shorter()._replace(fit=recipe.fit) == recipe
+    assert recipe.shorter().fit | recipe.fit == recipe.fit
+
+
 @given(st.integers(10, 300), st.integers(0, 9))
 def test_the_last_model_trains_on_all_but_the_test_rows(n, seed):
     rows = table(n)

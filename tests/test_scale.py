@@ -146,8 +146,8 @@ def test_a_sorted_file_is_trained_on_with_each_buffer(few_rows, monkeypatch):
     given, fit = [], training.fit
 
     def watched(model, train, **how):
-        column = train.rows if hasattr(train, "rows") else pd.concat([*train.files])
-        in_order = column["user_id"].is_monotonic_increasing
+        rows = train.rows if hasattr(train, "rows") else pd.concat([*train.files])
+        in_order = rows.user_id.is_monotonic_increasing
         given.append((train.n_rows, in_order, how["buffer"], how["seed"]))
         fit(model, train, **how | {"epochs": 1})
 
